@@ -1,0 +1,71 @@
+/// A message for people that a rule made of an event.
+package struct Alert: Sendable, Hashable, Identifiable {
+  package enum Severity: String, Sendable, Hashable, CaseIterable, Codable, Comparable {
+    case info
+    case warning
+    case critical
+
+    private var rank: Int {
+      switch self {
+      case .info: 0
+      case .warning: 1
+      case .critical: 2
+      }
+    }
+    package static func < (left: Severity, right: Severity) -> Bool { left.rank < right.rank }
+  }
+
+  /// Made of job, attempt, rule and key, so the same thing can't be told twice. Without a `.`, as Standard Webhooks asks.
+  package var id: String
+  package var rule: AlertRule
+  package var severity: Severity
+  package var at: Timestamp
+  /// Nil for an alert about the watcher or a provider.
+  package var job: JobID?
+  /// One line: what happened to which job.
+  package var title: String
+  /// Labelled facts, in the order in which people should read them.
+  package var facts: [Fact]
+  /// The one command to run next, if there is one.
+  package var nextCommand: String?
+  /// Names of the notifiers that are to carry it.
+  package var channels: [String]
+
+  package struct Fact: Sendable, Hashable, Codable {
+    package var label: String
+    package var value: String
+    package init(_ label: String, _ value: String) {
+      self.label = label
+      self.value = value
+    }
+  }
+
+  package init(
+    id: String, rule: AlertRule, severity: Severity, at: Timestamp, job: JobID?, title: String, facts: [Fact],
+    nextCommand: String?, channels: [String]
+  ) {
+    self.id = id
+    self.rule = rule
+    self.severity = severity
+    self.at = at
+    self.job = job
+    self.title = title
+    self.facts = facts
+    self.nextCommand = nextCommand
+    self.channels = channels
+  }
+}
+
+/// The rules that make alerts. The raw strings are the keys of `alerts.rules` in config.json.
+package enum AlertRule: String, Sendable, Hashable, CaseIterable, Codable {
+  case jobFailed = "job_failed"
+  case launchFailed = "launch_failed"
+  case jobCompleted = "job_completed"
+  case jobTerminated = "job_terminated"
+  case costThreshold = "cost_threshold"
+  case budgetReached = "budget_reached"
+  case heartbeatLost = "heartbeat_lost"
+  case providerUnreachable = "provider_unreachable"
+  /// Sent by `notify test` only.
+  case test
+}

@@ -1,0 +1,127 @@
+/// Which events become alerts, how severe they are, and which channels carry them.
+package struct AlertPolicy: Sendable, Hashable {
+  package struct Setting: Sendable, Hashable {
+    package var enabled: Bool
+    package var severity: Alert.Severity
+    /// Nil means every channel.
+    package var channels: [String]?
+
+    package init(enabled: Bool, severity: Alert.Severity, channels: [String]? = nil) {
+      self.enabled = enabled
+      self.severity = severity
+      self.channels = channels
+    }
+  }
+
+  package var rules: [AlertRule: Setting]
+  /// Names of all configured notifiers.
+  package var channels: [String]
+  /// Amounts at which any job's cost is worth an alert.
+  package var costThresholds: [Money]
+
+  package init(
+    rules: [AlertRule: Setting] = [:], channels: [String] = [], costThresholds: [Money] = []
+  ) {
+    self.rules = rules
+    self.channels = channels
+    self.costThresholds = costThresholds
+  }
+
+  package static func defaultSetting(_ rule: AlertRule) -> Setting {
+    switch rule {
+    case .jobFailed, .launchFailed, .budgetReached: Setting(enabled: true, severity: .critical)
+    case .heartbeatLost, .providerUnreachable, .costThreshold: Setting(enabled: true, severity: .warning)
+    case .jobCompleted, .jobTerminated: Setting(enabled: false, severity: .info)
+    case .test: Setting(enabled: true, severity: .info)
+    }
+  }
+
+  package func setting(_ rule: AlertRule) -> Setting { rules[rule] ?? Self.defaultSetting(rule) }
+
+  /// The rule that an event falls under, if any.
+  package static func rule(for event: Event) -> AlertRule? {
+    switch event.kind {
+    case .failed: .jobFailed
+    case .launchFailed: .launchFailed
+    case .completed: .jobCompleted
+    case .terminated: .jobTerminated
+    case .costThreshold: .costThreshold
+    case .budgetReached: .budgetReached
+    case .heartbeatLost: .heartbeatLost
+    default: nil
+    }
+  }
+
+  /// The alert that `event` makes, or nil. `job` is the job after the event.
+  package func alert(for event: Event, job: Job, billing: BillingRule) -> Alert? {
+    guard let rule = Self.rule(for: event) else { return nil }
+    let setting = setting(rule)
+    guard setting.enabled else { return nil }
+    let cost = job.cost(at: event.at, rule: billing)
+    var facts = [
+      Alert.Fact("Job", "\(job.id) (\(job.spec.name))"),
+      Alert.Fact("What", event.message),
+      Alert.Fact("State", job.state.rawValue + (event.reason.map { " (\($0.rawValue))" } ?? "")),
+    ]
+    if let instance = job.attempt.instance {
+      facts.append(Alert.Fact("Instance", "\(job.provider) \(instance.type) in \(instance.region), \(instance.id)"))
+    }
+    facts.append(
+      Alert.Fact("Running since", job.startedAt.map { $0.iso8601() } ?? "not started (created \(job.createdAt.iso8601()))"))
+    var costText = cost.formatted(decimals: 4)
+    if let budget = job.budget { costText += " of \(budget.limit.formatted()) budget" }
+    if let price = job.attempt.price { costText += " at \(price.formatted)" }
+    facts.append(Alert.Fact("Cost", costText))
+    if let wish = job.wish {
+      facts.append(Alert.Fact("Done by itself", "termination requested (\(wish.reason.phrase))"))
+    }
+    var id = "\(job.id)-\(event.attempt)-\(rule.rawValue)"
+    if let key = event.key { id += "-\(key)" }
+    return Alert(
+      id: id, rule: rule, severity: setting.severity, at: event.at, job: job.id,
+      title: Self.title(event: event, job: job, cost: cost), facts: facts,
+      nextCommand: Self.nextCommand(rule, job.id), channels: setting.channels ?? channels)
+  }
+
+  /// The alert that a provider has not answered since `since`, whichever jobs wait for it.
+  package func providerUnreachable(
+    _ provider: ProviderName, since: Timestamp, now: Timestamp, waiting: Int, message: String
+  ) -> Alert? {
+    let setting = setting(.providerUnreachable)
+    guard setting.enabled else { return nil }
+    let age = DurationText.short(now - since)
+    return Alert(
+      id: "provider-\(provider.rawValue)-unreachable-\(since.rawValue)", rule: .providerUnreachable,
+      severity: setting.severity, at: now, job: nil,
+      title: "Provider \(provider) has not answered for \(age)",
+      facts: [
+        Alert.Fact("Provider", provider.rawValue), Alert.Fact("Since", since.iso8601()),
+        Alert.Fact("Error", message), Alert.Fact("Jobs waiting", String(waiting)),
+        Alert.Fact("Done by itself", "no job changed its state; asking goes on"),
+      ],
+      nextCommand: "cloudjobs doctor", channels: setting.channels ?? channels)
+  }
+
+  private static func title(event: Event, job: Job, cost: Money) -> String {
+    let name = "\(job.spec.name) (\(job.id))"
+    return switch event.kind {
+    case .failed: "Job \(name) failed: \(event.reason?.phrase ?? event.message)"
+    case .launchFailed: "Job \(name) could not be launched: \(event.message)"
+    case .completed: "Job \(name) completed, \(cost.formatted())"
+    case .terminated: "Job \(name) ended: \(event.reason?.phrase ?? event.message)"
+    case .budgetReached: "Job \(name) reached its budget: \(event.message)"
+    case .costThreshold: "Job \(name): \(event.message)"
+    default: "Job \(name): \(event.message)"
+    }
+  }
+
+  private static func nextCommand(_ rule: AlertRule, _ id: JobID) -> String? {
+    switch rule {
+    case .jobFailed: "cloudjobs logs \(id)"
+    case .launchFailed, .jobCompleted, .jobTerminated: "cloudjobs status \(id) --detailed"
+    case .costThreshold, .heartbeatLost: "cloudjobs status \(id)"
+    case .budgetReached: "cloudjobs terminate \(id)"
+    case .providerUnreachable, .test: nil
+    }
+  }
+}

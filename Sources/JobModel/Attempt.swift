@@ -1,0 +1,49 @@
+/// One instance that was launched for a job, from the intent on disk until the provider confirmed that it is gone.
+package struct Attempt: Sendable, Hashable {
+  /// 1 for the first launch of a job.
+  package var number: Int
+  /// What makes a repeated launch call name the same instance.
+  package var token: String
+  /// When the intent was committed.
+  package var requestedAt: Timestamp
+  package var instance: Instance?
+  package var instanceState: InstanceState?
+  /// When the instance began to cost.
+  package var launchedAt: Timestamp?
+  /// When it stopped costing: the provider confirmed that it is gone.
+  package var endedAt: Timestamp?
+  /// Ascending by time.
+  package var segments: [PriceSegment]
+  /// The last time the provider knew the instance.
+  package var seenAt: Timestamp?
+  package var absentSince: Timestamp?
+  package var unreachableSince: Timestamp?
+  package var heartbeatAt: Timestamp?
+  /// Whether the loss of the heartbeat was reported and has not been taken back.
+  package var heartbeatLost: Bool
+  package var phase: Beacon.Phase?
+  package var exitCode: Int?
+  package var syncedAt: Timestamp?
+
+  package init(job: JobID, number: Int, requestedAt: Timestamp) {
+    self.number = number
+    token = Attempt.token(job: job, number: number)
+    self.requestedAt = requestedAt
+    segments = []
+    heartbeatLost = false
+  }
+
+  package static func token(job: JobID, number: Int) -> String { "\(job)-\(number)" }
+
+  /// Whether an instance was named and is not known to be gone.
+  package var isLive: Bool { instance != nil && endedAt == nil }
+
+  /// What the attempt has cost at `now`.
+  package func cost(at now: Timestamp, rule: BillingRule) -> Money {
+    guard let launchedAt else { return .zero }
+    return Charge(start: launchedAt, segments: segments, rule: rule).amount(until: endedAt ?? max(now, launchedAt))
+  }
+
+  /// The price that holds now.
+  package var price: HourlyPrice? { segments.last?.price }
+}

@@ -1,0 +1,62 @@
+/// The small status document that the bootstrap script on the instance keeps writing.
+///
+/// Unknown keys are ignored and missing ones are nil, so an older watcher reads a newer script's beacon.
+package struct Beacon: Sendable, Hashable, Codable {
+  package enum Phase: String, Sendable, Hashable, CaseIterable, Codable {
+    /// The script runs, inputs are not there yet.
+    case booting
+    case staging
+    /// The calculation runs.
+    case running
+    /// The calculation is over; results are being synced.
+    case finishing
+    /// Everything is done; the machine is about to shut down.
+    case finished
+  }
+
+  /// Version of the format; 1 is the only one.
+  package var version: Int
+  package var job: String
+  package var attempt: Int
+  package var phase: Phase
+  /// Milliseconds since 1970, like every time here.
+  package var heartbeatAt: Int64
+  package var startedAt: Int64?
+  package var finishedAt: Int64?
+  package var exitCode: Int?
+  /// Why the script ended the calculation, if it did: a raw `Reason`, or `terminated` for a plain SIGTERM.
+  package var endedBy: String?
+  /// A line for people beside `endedBy`.
+  package var message: String?
+  package var lastSyncAt: Int64?
+  /// CPU use of the calculation since the last heartbeat, in percent of one core.
+  package var cpuPercent: Int?
+  /// The moment at which the instance ends itself.
+  package var lastMoment: Int64?
+  /// The public host key of the instance's ssh server.
+  package var hostKey: String?
+
+  package init(
+    version: Int = 1, job: String, attempt: Int, phase: Phase, heartbeatAt: Int64, startedAt: Int64? = nil,
+    finishedAt: Int64? = nil, exitCode: Int? = nil, endedBy: String? = nil, message: String? = nil,
+    lastSyncAt: Int64? = nil, cpuPercent: Int? = nil, lastMoment: Int64? = nil, hostKey: String? = nil
+  ) {
+    self.version = version
+    self.job = job
+    self.attempt = attempt
+    self.phase = phase
+    self.heartbeatAt = heartbeatAt
+    self.startedAt = startedAt
+    self.finishedAt = finishedAt
+    self.exitCode = exitCode
+    self.endedBy = endedBy
+    self.message = message
+    self.lastSyncAt = lastSyncAt
+    self.cpuPercent = cpuPercent
+    self.lastMoment = lastMoment
+    self.hostKey = hostKey
+  }
+
+  /// Whether the calculation is over, however it ended.
+  package var isOver: Bool { exitCode != nil || endedBy != nil }
+}

@@ -1,0 +1,32 @@
+/// What a provider said of an instance at one moment. Absent is not gone until it persists; unreachable is no news.
+package enum Observation: Sendable, Hashable {
+  case known(Report)
+  /// The provider answered and does not know the instance.
+  case absent
+  /// The provider did not answer; the text says how.
+  case unreachable(String)
+
+  /// The provider's answer about an instance it knows, with the beacon if one could be read.
+  package struct Report: Sendable, Hashable {
+    package var state: InstanceState
+    package var publicIP: String?
+    package var privateIP: String?
+    /// When the instance ended, if the provider or the machine knows it.
+    package var endedAt: Timestamp?
+    /// Why it ended, if the provider says: `preempted`, `stoppedOutside`, …
+    package var endReason: Reason?
+    package var beacon: Beacon?
+
+    package init(
+      state: InstanceState, publicIP: String? = nil, privateIP: String? = nil, endedAt: Timestamp? = nil,
+      endReason: Reason? = nil, beacon: Beacon? = nil
+    ) {
+      self.state = state
+      self.publicIP = publicIP
+      self.privateIP = privateIP
+      self.endedAt = endedAt
+      self.endReason = endReason
+      self.beacon = beacon
+    }
+  }
+}

@@ -1,0 +1,39 @@
+package import JobModel
+
+/// Pushes alerts through one channel. An actor, so that a channel sends one message at a time and in order.
+///
+/// `deliver` has a time-out of its own and never throws: what can go wrong is part of the answer.
+package protocol Notifier: Actor {
+  /// The channel's name in config.json.
+  nonisolated var name: String { get }
+  /// `webhook`, `email`, …
+  nonisolated var kind: String { get }
+  /// Where it sends to, with everything secret masked.
+  nonisolated var destination: String { get }
+
+  func deliver(_ message: AlertMessage) async -> DeliveryAnswer
+}
+
+/// One alert for one channel.
+package struct AlertMessage: Sendable, Hashable {
+  /// The same for every try of a delivery, so that a receiver can drop a repeat.
+  package var id: String
+  package var alert: Alert
+  /// The time of this try.
+  package var now: Timestamp
+
+  package init(id: String, alert: Alert, now: Timestamp) {
+    self.id = id
+    self.alert = alert
+    self.now = now
+  }
+}
+
+/// What the receiver said. The texts are bounded and hold no secrets.
+package enum DeliveryAnswer: Sendable, Hashable {
+  case delivered(String)
+  /// Worth another try; not before `after`, if the receiver said so.
+  case retry(String, after: Duration?)
+  /// It will never work as it is: wrong address, revoked token.
+  case permanent(String)
+}
