@@ -16,6 +16,8 @@ package enum Reason: String, Sendable, Hashable, CaseIterable, Codable {
   case maxDuration = "max_duration"
   case idle
   case stoppedOutside = "stopped_outside"
+  /// The calculation is over, and its machine has to go as well.
+  case finished
   /// Taken over from another tool's database, which kept no reason.
   case imported
 
@@ -35,6 +37,7 @@ package enum Reason: String, Sendable, Hashable, CaseIterable, Codable {
     case .maxDuration: "the maximum duration was reached"
     case .idle: "the instance was idle"
     case .stoppedOutside: "stopped from outside"
+    case .finished: "the calculation is over"
     case .imported: "imported"
     }
   }

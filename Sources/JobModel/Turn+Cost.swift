@@ -1,0 +1,62 @@
+/// Cost: thresholds are computed, not polled. The moment of the next crossing follows from the price.
+extension Turn {
+  mutating func priceChanged(_ price: HourlyPrice) {
+    guard job.attempt.isLive, let last = job.attempt.segments.last, last.price != price else { return }
+    machine.job.attempt.segments.append(PriceSegment(from: max(now, last.from), price: price))
+    record(.priceChanged, "\(last.price.formatted) became \(price.formatted)")
+  }
+
+  /// Reports every threshold that the cost has reached; of several of one kind only the highest is told.
+  mutating func crossThresholds() {
+    guard job.attempt.launchedAt != nil else { return }
+    let cost = job.cost(at: now, rule: policy.billing)
+    var highest: [CostThreshold] = []
+    for group in [budgetThresholds, amountThresholds] {
+      let reached = group.filter { threshold in
+        guard let amount = threshold.amount(of: job.budget), amount > .zero else { return false }
+        return cost >= amount && !job.crossed.contains(threshold.key)
+      }
+      machine.job.crossed += reached.map(\.key)
+      if let last = reached.last { highest.append(last) }
+    }
+    for threshold in highest { report(threshold, cost: cost) }
+  }
+
+  private mutating func report(_ threshold: CostThreshold, cost: Money) {
+    switch threshold {
+    case .budget(let percent):
+      guard let budget = job.budget else { return }
+      let text = "cost \(cost.formatted(decimals: 4)) has reached \(percent) % of the budget \(budget.limit.formatted())"
+      record(percent >= 100 ? .budgetReached : .costThreshold, text, key: threshold.key)
+      if percent >= 100, budget.action == .terminate, job.wish == nil, job.isOpen, !job.state.isTerminal {
+        request(TerminationWish(reason: .budget, message: text, at: now))
+      }
+    case .amount(let amount):
+      record(
+        .costThreshold, "cost \(cost.formatted(decimals: 4)) has reached \(amount.formatted())", key: threshold.key)
+    }
+  }
+
+  /// When the running instance will cross its next threshold.
+  func nextCrossing() -> Timestamp? {
+    guard job.attempt.isLive, let launchedAt = job.attempt.launchedAt, !job.attempt.segments.isEmpty else { return nil }
+    let charge = Charge(start: launchedAt, segments: job.attempt.segments, rule: policy.billing)
+    var next: Timestamp?
+    for threshold in budgetThresholds + amountThresholds where !job.crossed.contains(threshold.key) {
+      guard let amount = threshold.amount(of: job.budget), amount > .zero,
+        let moment = charge.moment(reaching: amount - job.earlierCost)
+      else { continue }
+      next = min(next ?? moment, moment)
+    }
+    return next
+  }
+
+  /// Ascending.
+  private var budgetThresholds: [CostThreshold] {
+    job.budget.map { $0.percents.map(CostThreshold.budget(percent:)) } ?? []
+  }
+
+  private var amountThresholds: [CostThreshold] {
+    policy.alerts.costThresholds.sorted().map(CostThreshold.amount)
+  }
+}

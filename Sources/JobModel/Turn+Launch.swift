@@ -1,0 +1,129 @@
+/// Launching: the intent is on disk before the provider is called, and a call without an answer is looked for by its token.
+extension Turn {
+  mutating func startLaunch() {
+    machine.outstanding.launchSince = now
+    machine.outstanding.nextFindAt = nil
+    decision.effects.append(.launch)
+  }
+
+  mutating func startFind() {
+    let sequence = nextSequence()
+    machine.outstanding.find = .init(sequence: sequence, since: now)
+    machine.outstanding.nextFindAt = nil
+    decision.effects.append(.find(sequence: sequence))
+  }
+
+  mutating func launchAnswered(_ attempt: Int, _ answer: LaunchAnswer) {
+    if attempt == job.attempt.number { machine.outstanding.launchSince = nil }
+    switch answer {
+    case .launched(let launched):
+      named(attempt, launched)
+    case .refused(let reason, let message):
+      guard attempt == job.attempt.number, job.attempt.instance == nil else { return }
+      machine.outstanding.find = nil
+      machine.outstanding.nextFindAt = nil
+      if let wish = job.wish {
+        move(to: .terminated, reason: wish.reason, message: wish.message ?? "ended before it was launched")
+        machine.job.wish = nil
+      } else {
+        move(to: .failed, reason: reason, message: message)
+      }
+    case .unknown(let message):
+      guard attempt == job.attempt.number, job.attempt.instance == nil, !job.state.isTerminal else { return }
+      noteUnreachable(message)
+      machine.outstanding.nextFindAt = now + policy.eagerPollInterval
+    }
+  }
+
+  /// The provider named an instance. It is never forgotten, whatever has become of the job meanwhile.
+  mutating func named(_ attempt: Int, _ launched: Launched) {
+    guard attempt == job.attempt.number else {
+      record(.strayInstance, "instance \(launched.instance.id) of attempt \(attempt) appeared late and is ended")
+      decision.effects.append(.discard(attempt: attempt, launched.instance))
+      return
+    }
+    machine.outstanding.launchSince = nil
+    machine.outstanding.find = nil
+    machine.outstanding.nextFindAt = nil
+    noteReachable()
+    machine.job.attempt.absentSince = nil
+    if let known = job.attempt.instance {
+      if known.id != launched.instance.id {
+        record(.strayInstance, "a second instance \(launched.instance.id) for the same token is ended")
+        decision.effects.append(.discard(attempt: attempt, launched.instance))
+      }
+      return
+    }
+    machine.job.attempt.instance = launched.instance
+    machine.job.attempt.instanceState = .pending
+    machine.job.attempt.launchedAt = clamp(launched.at, from: job.attempt.requestedAt)
+    machine.job.attempt.segments = [
+      PriceSegment(from: job.attempt.launchedAt ?? now, price: launched.price)
+    ]
+    let instance = launched.instance
+    let moved = move(
+      to: .launched,
+      message: "instance \(instance.id) (\(instance.type) in \(instance.region)) at \(launched.price.formatted)")
+    if !moved {
+      // The job ended before its instance was known: the instance has to go too.
+      record(.strayInstance, "instance \(instance.id) appeared after the job had ended, and is terminated")
+      if job.wish == nil {
+        machine.job.wish = TerminationWish(reason: job.reason ?? .finished, at: now, finalSync: false)
+      }
+    }
+    machine.outstanding.nextPollAt = now + policy.eagerPollInterval
+    if job.wish != nil { startTermination() }
+  }
+
+  mutating func notFound(_ sequence: Int) {
+    guard machine.outstanding.find?.sequence == sequence else { return }
+    machine.outstanding.find = nil
+    noteReachable()
+    guard job.attempt.instance == nil, job.isOpen else { return }
+    if job.state.isTerminal {
+      machine.job.wish = nil
+      return
+    }
+    let since = job.attempt.absentSince ?? now
+    machine.job.attempt.absentSince = since
+    let confirmed = now - since >= policy.absenceConfirmation
+    if let wish = job.wish {
+      if confirmed {
+        move(to: .terminated, reason: wish.reason, message: wish.message ?? "ended before it was launched")
+        machine.job.wish = nil
+      } else {
+        machine.outstanding.nextFindAt = now + policy.eagerPollInterval
+      }
+    } else if now - job.attempt.requestedAt < policy.launchTimeout {
+      // The token makes this safe: if the first call comes through after all, both name the same instance.
+      startLaunch()
+    } else if confirmed {
+      move(
+        to: .failed, reason: .launchLost,
+        message: "no instance appeared within \(DurationText.short(policy.launchTimeout)) of the launch")
+    } else {
+      machine.outstanding.nextFindAt = now + policy.eagerPollInterval
+    }
+  }
+
+  mutating func findFailed(_ sequence: Int, _ message: String) {
+    guard machine.outstanding.find?.sequence == sequence else { return }
+    machine.outstanding.find = nil
+    guard job.attempt.instance == nil, job.isOpen else { return }
+    noteUnreachable(message)
+    machine.outstanding.nextFindAt = now + policy.pollInterval
+  }
+
+  mutating func retry() {
+    guard job.state == .failed, !job.attempt.isLive, job.wish == nil else { return }
+    let spent = job.attempt.cost(at: now, rule: policy.billing)
+    let number = job.attempt.number + 1
+    guard move(to: .launching, message: "attempt \(number)") else { return }
+    machine.job.earlierCost += spent
+    machine.job.attempt = Attempt(job: job.id, number: number, requestedAt: now)
+    machine.job.startedAt = nil
+    machine.job.endedAt = nil
+    machine.outstanding = .init(sequence: machine.outstanding.sequence)
+    startLaunch()
+  }
+}

@@ -1,0 +1,219 @@
+/// Observation: what the provider and the beacon say, and what follows from silence.
+extension Turn {
+  mutating func startObservation() {
+    guard job.attempt.instance != nil, job.isOpen else { return }
+    let sequence = nextSequence()
+    machine.outstanding.observe = .init(sequence: sequence, since: now)
+    decision.effects.append(.observe(sequence: sequence))
+  }
+
+  mutating func observed(_ observation: Observation) {
+    guard job.attempt.isLive else {
+      closeIfGone()
+      return
+    }
+    switch observation {
+    case .unreachable(let message):
+      noteUnreachable(message)
+    case .absent:
+      noteReachable()
+      let since = job.attempt.absentSince ?? now
+      machine.job.attempt.absentSince = since
+      if now - since >= policy.absenceConfirmation, since < now || policy.absenceConfirmation == .zero {
+        gone(endedAt: since, reason: nil)
+      }
+    case .known(let report):
+      noteReachable()
+      machine.job.attempt.absentSince = nil
+      known(report)
+    }
+    schedulePoll()
+  }
+
+  private mutating func known(_ report: Observation.Report) {
+    machine.job.attempt.instanceState = report.state
+    if report.state != .terminated { machine.job.attempt.seenAt = now }
+    updateAddresses(report)
+    if let beacon = report.beacon, beacon.attempt == job.attempt.number, beacon.job == job.id.rawValue {
+      read(beacon)
+    }
+    if report.state == .terminated {
+      gone(endedAt: report.endedAt, reason: report.endReason)
+    } else {
+      checkHeartbeat()
+      checkShutdown()
+    }
+  }
+
+  private mutating func updateAddresses(_ report: Observation.Report) {
+    guard var instance = job.attempt.instance else { return }
+    let old = instance
+    instance.publicIP = report.publicIP ?? instance.publicIP
+    instance.privateIP = report.privateIP ?? instance.privateIP
+    guard instance != old else { return }
+    machine.job.attempt.instance = instance
+    record(.addressChanged, "addresses: \(instance.publicIP ?? "-") public, \(instance.privateIP ?? "-") private")
+  }
+
+  private mutating func read(_ beacon: Beacon) {
+    let heartbeat = min(Timestamp(milliseconds: beacon.heartbeatAt), now)
+    if heartbeat > job.attempt.heartbeatAt ?? Timestamp(milliseconds: .min) {
+      machine.job.attempt.heartbeatAt = heartbeat
+    }
+    machine.job.attempt.phase = beacon.phase
+    if let synced = beacon.lastSyncAt.map(Timestamp.init(milliseconds:)), synced <= now,
+      synced > job.attempt.syncedAt ?? Timestamp(milliseconds: .min)
+    {
+      machine.job.attempt.syncedAt = synced
+    }
+    let launchedAt = job.attempt.launchedAt ?? job.createdAt
+    if let started = beacon.startedAt, !job.state.isTerminal {
+      let moment = clamp(Timestamp(milliseconds: started), from: launchedAt)
+      if job.startedAt == nil { machine.job.startedAt = moment }
+      move(to: .running, message: "the calculation started")
+    }
+    guard beacon.isOver, !job.state.isTerminal else { return }
+    machine.job.attempt.exitCode = beacon.exitCode
+    let ended = beacon.finishedAt.map { clamp(Timestamp(milliseconds: $0), from: job.startedAt ?? launchedAt) }
+    end(beacon, at: ended ?? now)
+  }
+
+  /// The script on the instance says how the calculation ended.
+  private mutating func end(_ beacon: Beacon, at moment: Timestamp) {
+    guard let endedBy = beacon.endedBy else {
+      let code = beacon.exitCode ?? -1
+      if code == 0 {
+        move(to: .completed, message: "exit code 0", at: moment)
+      } else {
+        move(to: .failed, reason: .exitCode, message: exitText(code), at: moment)
+      }
+      return
+    }
+    let reason = Reason(rawValue: endedBy) ?? .stoppedOutside
+    switch reason {
+    case .preempted, .bootstrapError:
+      move(to: .failed, reason: reason, message: beacon.message ?? reason.phrase, at: moment)
+    case .budget, .maxDuration, .idle:
+      move(to: .terminated, reason: reason, message: beacon.message ?? reason.phrase, at: moment)
+    default:
+      let wanted = job.wish?.reason ?? reason
+      move(
+        to: .terminated, reason: wanted, message: job.wish?.message ?? beacon.message ?? wanted.phrase, at: moment)
+    }
+  }
+
+  private func exitText(_ code: Int) -> String {
+    code > 128 && code <= 192 ? "exit code \(code) (signal \(code - 128))" : "exit code \(code)"
+  }
+
+  /// The provider confirmed that the instance is gone.
+  private mutating func gone(endedAt: Timestamp?, reason: Reason?) {
+    // Never before a moment whose cost was already written or at which the instance was seen.
+    let floor = max(job.attempt.launchedAt ?? job.createdAt, job.attempt.seenAt ?? job.createdAt, job.updatedAt)
+    let moment = clamp(endedAt ?? now, from: floor)
+    machine.job.attempt.endedAt = moment
+    machine.job.attempt.instanceState = .terminated
+    machine.job.attempt.absentSince = nil
+    if !job.state.isTerminal {
+      if let wish = job.wish {
+        move(to: .terminated, reason: wish.reason, message: wish.message ?? wish.reason.phrase, at: moment)
+      } else if reason == .preempted {
+        move(to: .failed, reason: .preempted, message: "the provider took the instance back", at: moment)
+      } else if reason == .stoppedOutside {
+        move(to: .terminated, reason: .stoppedOutside, message: "the instance was ended from outside", at: moment)
+      } else {
+        move(
+          to: .failed, reason: .instanceVanished, message: "the instance is gone without having reported an end",
+          at: moment)
+      }
+    }
+    record(.instanceGone, "instance \(job.attempt.instance?.id ?? "?") is gone", reason: nil)
+    closeIfGone()
+  }
+
+  private mutating func closeIfGone() {
+    guard !job.attempt.isLive, job.state.isTerminal else { return }
+    machine.job.wish = nil
+    machine.outstanding.terminate = nil
+    machine.outstanding.nextTerminateAt = nil
+    machine.outstanding.nextPollAt = nil
+  }
+
+  private mutating func checkHeartbeat() {
+    guard job.state == .launched || job.state == .running, let launchedAt = job.attempt.launchedAt else { return }
+    let last = max(job.attempt.heartbeatAt ?? launchedAt, launchedAt)
+    let silence = now - last
+    if silence >= policy.heartbeatGiveUp {
+      move(
+        to: .failed, reason: .heartbeatLost,
+        message: "no heartbeat for \(DurationText.short(silence)); the instance is ended")
+      if job.wish == nil { machine.job.wish = TerminationWish(reason: .heartbeatLost, at: now) }
+      startTermination()
+    } else if silence >= policy.heartbeatTimeout {
+      guard !job.attempt.heartbeatLost else { return }
+      machine.job.attempt.heartbeatLost = true
+      record(
+        .heartbeatLost, "no heartbeat for \(DurationText.short(silence))", reason: .heartbeatLost,
+        key: String(last.rawValue))
+    } else if job.attempt.heartbeatLost {
+      machine.job.attempt.heartbeatLost = false
+      record(.heartbeatBack, "the heartbeat is back")
+    }
+  }
+
+  /// A machine whose calculation is over shuts itself down; if it does not, it is ended.
+  private mutating func checkShutdown() {
+    guard job.state.isTerminal, job.wish == nil, let endedAt = job.endedAt else { return }
+    // A final sync may take long, and as long as it reports itself it may go on.
+    let quietSince = job.attempt.phase == .finished ? endedAt : max(endedAt, job.attempt.heartbeatAt ?? endedAt)
+    guard now - quietSince >= policy.shutdownGrace else { return }
+    let wish = TerminationWish(
+      reason: .finished, message: "the machine did not shut itself down", at: now, finalSync: false)
+    machine.job.wish = wish
+    record(.terminateRequested, wish.message ?? "", reason: .finished)
+    startTermination()
+  }
+
+  mutating func noteUnreachable(_ message: String) {
+    let since = job.attempt.unreachableSince ?? now
+    machine.job.attempt.unreachableSince = since
+    let silence = now - since
+    // Reported once: the poll that crosses the line. The job's state never changes for it.
+    if silence >= policy.unreachableAfter, job.attempt.unreachableSince != nil, !reportedUnreachable(since) {
+      record(
+        .providerUnreachable, "\(job.provider) has not answered for \(DurationText.short(silence)): \(message)",
+        key: String(since.rawValue))
+      machine.job.crossed.append(Self.unreachableKey(since))
+    }
+  }
+
+  mutating func noteReachable() {
+    guard let since = job.attempt.unreachableSince else { return }
+    machine.job.attempt.unreachableSince = nil
+    if reportedUnreachable(since) {
+      machine.job.crossed.removeAll { $0 == Self.unreachableKey(since) }
+      record(.providerReachable, "\(job.provider) answers again after \(DurationText.short(now - since))")
+    }
+  }
+
+  private func reportedUnreachable(_ since: Timestamp) -> Bool { job.crossed.contains(Self.unreachableKey(since)) }
+
+  private static func unreachableKey(_ since: Timestamp) -> String { "u\(since.rawValue)" }
+
+  private mutating func schedulePoll() {
+    guard job.isOpen, job.attempt.isLive else {
+      machine.outstanding.nextPollAt = nil
+      return
+    }
+    let eager =
+      job.wish != nil || job.state == .launched || job.state.isTerminal || job.attempt.absentSince != nil
+    let interval: Duration
+    if let since = job.attempt.unreachableSince {
+      // Back off with the length of the silence, to a fifth of it and at most five minutes.
+      interval = max(policy.pollInterval, min(.milliseconds((now - since).milliseconds / 5), .seconds(300)))
+    } else {
+      interval = eager ? min(policy.eagerPollInterval, policy.pollInterval) : policy.pollInterval
+    }
+    machine.outstanding.nextPollAt = now + interval
+  }
+}

@@ -1,0 +1,49 @@
+/// Termination: the wish is committed before the call, and stays open until the provider confirms the end.
+extension Turn {
+  mutating func request(_ wish: TerminationWish) {
+    guard job.isOpen else { return }
+    if var open = job.wish {
+      // A second wish changes nothing but makes haste: no more waiting for a final sync, and ask again now.
+      if !wish.finalSync, open.finalSync {
+        open.finalSync = false
+        machine.job.wish = open
+      }
+      if machine.outstanding.terminate == nil { startTermination() }
+      return
+    }
+    machine.job.wish = wish
+    record(.terminateRequested, wish.message ?? wish.reason.phrase, reason: wish.reason)
+    if job.attempt.instance != nil {
+      startTermination()
+    } else if machine.outstanding.launchSince == nil, machine.outstanding.find == nil {
+      startFind()
+    }
+  }
+
+  mutating func startTermination() {
+    guard job.attempt.isLive, var wish = job.wish else { return }
+    wish.tries += 1
+    machine.job.wish = wish
+    let sequence = nextSequence()
+    machine.outstanding.terminate = .init(sequence: sequence, since: now)
+    machine.outstanding.nextTerminateAt = nil
+    decision.effects.append(.terminate(sequence: sequence, finalSync: wish.finalSync))
+  }
+
+  mutating func terminateAnswered(_ sequence: Int, error: String?) {
+    guard machine.outstanding.terminate?.sequence == sequence else { return }
+    machine.outstanding.terminate = nil
+    guard let wish = job.wish, job.attempt.isLive else { return }
+    if let error {
+      record(.terminateFailed, error)
+    } else if wish.tries == 1 {
+      record(.terminateSent, "the provider took the order to end the instance")
+    }
+    // Until it is confirmed the order is given again, less and less often.
+    let doublings = min(max(wish.tries - 1, 0), 10)
+    let pause = min(policy.terminateRetry * (1 << doublings), policy.terminateRetryCap)
+    machine.outstanding.nextTerminateAt = now + pause
+    machine.outstanding.nextPollAt = min(
+      machine.outstanding.nextPollAt ?? now + policy.eagerPollInterval, now + policy.eagerPollInterval)
+  }
+}

@@ -1,0 +1,100 @@
+package import JobModel
+package import JobStore
+
+/// Looks after one job: takes its inputs one at a time, decides, commits, and hands the effects to the pool.
+///
+/// It owns no truth and no task: an idle supervisor is a value in memory. The first sender of an input carries the
+/// whole turn; whoever sends meanwhile only leaves the input in the inbox, so nothing interleaves.
+package actor JobSupervisor {
+  package nonisolated let id: JobID
+  private var machine: JobMachine
+  private var lease: Lease
+  private var inbox: [Letter] = []
+  private var isTurning = false
+  private var isRetired = false
+
+  /// An input, with the request that it answers.
+  struct Letter: Sendable {
+    var input: Input
+    var request: String?
+  }
+
+  init(claim: Claim) {
+    id = claim.job.id
+    machine = JobMachine(job: claim.job)
+    lease = claim.lease
+  }
+
+  var job: Job { machine.job }
+  package var currentLease: Lease { lease }
+
+  func view(now: Timestamp) -> JobView {
+    JobView(job: machine.job, nextAction: machine.nextAction(now: now))
+  }
+
+  /// Delivers one input. Returns when the turn that handles it is over, or at once if a turn is under way.
+  func send(_ letter: Letter, in pool: SupervisorPool) async {
+    guard !isRetired else { return }
+    inbox.append(letter)
+    guard !isTurning else { return }
+    isTurning = true
+    defer { isTurning = false }
+    while !inbox.isEmpty, !isRetired {
+      let next = inbox.removeFirst()
+      guard await handle(next, in: pool) else {
+        // Nothing was written, so nothing has happened: the machine stays as it was and the input comes again.
+        inbox.insert(next, at: 0)
+        return
+      }
+    }
+  }
+
+  /// One turn. False if the store did not take the change.
+  private func handle(_ letter: Letter, in pool: SupervisorPool) async -> Bool {
+    let context = pool.context
+    let now = context.clock.now()
+    var trial = machine
+    let decision = trial.decide(letter.input, now: now, policy: context.policy(for: machine.job.provider))
+    if decision.needsCommit || letter.request != nil {
+      let change = Change(
+        job: trial.job, events: decision.events, alerts: decision.alerts,
+        answered: letter.request.map { [$0] } ?? [])
+      do {
+        let stale = try await context.store.commit([LeasedChange(lease, change)], at: now)
+        guard stale.isEmpty else {
+          isRetired = true
+          await pool.lost(id)
+          return true
+        }
+      } catch {
+        await pool.storeFailed(error, job: id)
+        return false
+      }
+      machine = trial
+      machine.committed()
+      await pool.storeAnswers()
+      context.hooks.committed(change)
+      if !change.alerts.isEmpty { context.hooks.alertsWaiting() }
+    } else {
+      machine = trial
+    }
+    for effect in decision.effects { await pool.start(effect, for: self, job: machine.job) }
+    await pool.arm(id, at: decision.wakeAt)
+    if !machine.job.isOpen {
+      isRetired = true
+      await pool.closed(id, lease: lease)
+    }
+    return true
+  }
+}
+
+/// What the live table shows of one job.
+package struct JobView: Sendable, Hashable {
+  package var job: Job
+  package var nextAction: String
+
+  package init(job: Job, nextAction: String) {
+    self.job = job
+    self.nextAction = nextAction
+  }
+}

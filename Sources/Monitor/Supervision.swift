@@ -1,0 +1,231 @@
+package import JobModel
+package import JobStore
+internal import Logging
+
+/// One process's work on jobs: the lease, the pool of supervisors, the outbox, and the one loop that drives them.
+///
+/// `watch` runs it for every job until it is told to stop; a one-shot command runs it for its own job until that is done.
+package actor Supervision {
+  /// What is supervised.
+  package enum Scope: Sendable, Hashable {
+    /// Every open job that nobody holds.
+    case all
+    /// These jobs only.
+    case jobs([JobID])
+  }
+
+  package struct Options: Sendable {
+    package var role: Holder.Role
+    package var scope: Scope
+    package var ttl: Duration
+    package var host: String
+    package var pid: Int32
+    /// How often the loop looks for due jobs and for commits of other processes.
+    package var tick: Duration
+
+    package init(
+      role: Holder.Role, scope: Scope, ttl: Duration = .seconds(30), host: String, pid: Int32,
+      tick: Duration = .milliseconds(100)
+    ) {
+      self.role = role
+      self.scope = scope
+      self.ttl = ttl
+      self.host = host
+      self.pid = pid
+      self.tick = tick
+    }
+  }
+
+  /// Why the loop ended.
+  package enum End: Sendable, Hashable {
+    case stopped
+    case done
+    /// Another watcher has taken the database over.
+    case replaced
+  }
+
+  package nonisolated let pool: SupervisorPool
+  private let context: SupervisionContext
+  private let dispatcher: AlertDispatcher?
+  private let options: Options
+  private let housekeeping: @Sendable () async throws -> Void
+
+  private var renewAt = Timestamp(milliseconds: 0)
+  private var version: Int64?
+  private var claimAt = Timestamp(milliseconds: 0)
+  private var housekeepingAt = Timestamp(milliseconds: 0)
+  private var ignoredRequests: Set<String> = []
+  private var isStopping = false
+
+  /// Up to this many jobs are claimed in one step.
+  private static let claimLimit = 5000
+
+  /// - Parameter housekeeping: run now and then by a watcher, such as the store's checkpoint.
+  package init(
+    context: SupervisionContext, dispatcher: AlertDispatcher?, options: Options,
+    housekeeping: @escaping @Sendable () async throws -> Void = {}
+  ) {
+    self.context = context
+    self.dispatcher = dispatcher
+    self.options = options
+    self.housekeeping = housekeeping
+    pool = SupervisorPool(context: context)
+  }
+
+  // MARK: Life
+
+  /// Enters this process as a holder. Nothing is supervised before.
+  /// - Throws: `StoreError` with code `.held` if a watcher has the database.
+  package func begin() async throws(StoreError) {
+    let now = context.clock.now()
+    let holder = Holder(
+      owner: context.owner, role: options.role, host: options.host, pid: options.pid, acquiredAt: now,
+      expiresAt: now + options.ttl)
+    try await context.store.acquire(holder, ttl: options.ttl, at: now)
+    await renewed(at: now)
+    housekeepingAt = now + .seconds(60)
+  }
+
+  /// Drives everything until `isDone` says so (asked once a tick), until `stop()`, or until the lease is lost.
+  package func run(until isDone: @Sendable (SupervisorPool) async throws -> Bool = { _ in false }) async throws -> End {
+    while !isStopping {
+      try Task.checkCancellation()
+      let now = context.clock.now()
+      if now >= renewAt, try await !renew(now) { return .replaced }
+      try await look(now)
+      await pool.tick(now: now)
+      await dispatcher?.tick(now: now)
+      if try await isDone(pool) { return .done }
+      await keepHouse(now)
+      try await context.clock.sleep(until: await nextWake(now))
+    }
+    return .stopped
+  }
+
+  /// One sweep: takes over what is free, asks for every job once, delivers what is due, and returns when all is answered.
+  package func sweep() async throws {
+    let now = context.clock.now()
+    try await look(now)
+    await pool.tick(now: now)
+    await pool.untilIdle()
+    await dispatcher?.pump()
+    await dispatcher?.untilIdle()
+  }
+
+  /// Makes `run` return after its present step.
+  package func stop() { isStopping = true }
+
+  /// Stops intake, waits for what is under way (at most `grace`), and gives the lease back.
+  package func end(grace: Duration) async {
+    let pool = pool
+    let dispatcher = dispatcher
+    await withDeadline(grace) {
+      await pool.drain()
+      await dispatcher?.close()
+    } onTimeout: {
+      await pool.cancelCalls()
+      await dispatcher?.cancel()
+    }
+    do { try await context.store.release(context.owner) } catch {
+      context.logger.warning("Lease could not be released; it runs out by itself", metadata: ["error": "\(error)"])
+    }
+  }
+
+  /// Runs `body`, and `onTimeout` beside it if it takes longer than `limit`; returns when either has ended.
+  private nonisolated func withDeadline(
+    _ limit: Duration, _ body: @escaping @Sendable () async -> Void, onTimeout: @escaping @Sendable () async -> Void
+  ) async {
+    let work = Task { await body() }
+    let timer = Task {
+      do { try await Task.sleep(for: limit) } catch { return }
+      await onTimeout()
+      work.cancel()
+    }
+    await work.value
+    timer.cancel()
+  }
+
+  // MARK: The steps of the loop
+
+  private func nextWake(_ now: Timestamp) async -> Timestamp {
+    let tick = now + options.tick
+    let next = min(await pool.nextDeadline ?? tick, await dispatcher?.nextDeadline ?? tick)
+    // Never sooner than a fifth of a tick: what comes due meanwhile is handled in one go.
+    return max(min(tick, next), now + options.tick / 5)
+  }
+
+  private func renew(_ now: Timestamp) async throws -> Bool {
+    do {
+      guard try await context.store.renew(context.owner, ttl: options.ttl, at: now) else { return false }
+      await renewed(at: now)
+    } catch let error where error.code == .replaced {
+      throw error
+    } catch {
+      renewAt = now + options.ttl / 10
+      context.logger.error("Lease can't be renewed", metadata: ["error": "\(error)"])
+    }
+    return true
+  }
+
+  private func renewed(at now: Timestamp) async {
+    renewAt = now + options.ttl / 3
+    // Past four fifths of the lease nothing is done to the world: another process may be about to take over.
+    await pool.trust(until: now + .milliseconds(options.ttl.milliseconds * 4 / 5))
+  }
+
+  /// Takes over free jobs and carries out wishes, when another process has committed or some time has passed.
+  private func look(_ now: Timestamp) async throws {
+    do {
+      let current = try await context.store.foreignVersion()
+      guard current != version || now >= claimAt else { return }
+      version = current
+      claimAt = now + max(.seconds(1), min(.seconds(5), options.ttl / 3))
+      try await claim(now)
+      try await answerRequests()
+      await dispatcher?.pump()
+    } catch let error where error.code == .replaced || error.code == .closed {
+      throw error
+    } catch {
+      context.logger.error("Store can't be read", metadata: ["error": "\(error)"])
+    }
+  }
+
+  private func claim(_ now: Timestamp) async throws(StoreError) {
+    switch options.scope {
+    case .all:
+      while true {
+        let claims = try await context.store.claim(context.owner, jobs: nil, limit: Self.claimLimit, at: now)
+        await pool.adopt(claims)
+        if !claims.isEmpty {
+          context.logger.info("Jobs taken over", metadata: ["jobs": "\(claims.count)"])
+        }
+        if claims.count < Self.claimLimit { return }
+      }
+    case .jobs(let jobs):
+      var missing: [JobID] = []
+      for job in jobs where await !pool.holds(job) { missing.append(job) }
+      guard !missing.isEmpty else { return }
+      await pool.adopt(try await context.store.claim(context.owner, jobs: missing, limit: missing.count, at: now))
+    }
+  }
+
+  private func answerRequests() async throws(StoreError) {
+    for request in try await context.store.openRequests(of: nil) where !ignoredRequests.contains(request.id) {
+      guard await pool.holds(request.job) else { continue }
+      ignoredRequests.insert(request.id)
+      switch request.kind {
+      case .terminate(let wish):
+        _ = await pool.post(.terminateRequested(wish), to: request.job, request: request.id)
+      }
+    }
+  }
+
+  private func keepHouse(_ now: Timestamp) async {
+    guard options.role == .watch, now >= housekeepingAt else { return }
+    housekeepingAt = now + .seconds(60)
+    ignoredRequests = []
+    do { try await housekeeping() } catch {
+      context.logger.error("Housekeeping failed", metadata: ["error": "\(error)"])
+    }
+  }
+}

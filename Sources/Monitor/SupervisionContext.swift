@@ -1,0 +1,62 @@
+package import JobModel
+package import JobStore
+package import Logging
+package import ProviderKit
+internal import Synchronization
+
+/// What supervisors work with: given once, by the composition root or by a test.
+package struct SupervisionContext: Sendable {
+  package let store: any Store
+  package let providers: [ProviderName: any Provider]
+  package let clock: any WallClock
+  package let owner: OwnerID
+  package let logger: Logger
+  package let hooks: Hooks
+  private let policies: PolicyBox
+
+  /// Who wants to know what was committed. Called from turns, so they must return at once.
+  package struct Hooks: Sendable {
+    /// Told of every commit, in the order of each job's history.
+    package var committed: @Sendable (Change) -> Void
+    /// Told when deliveries were added to the outbox.
+    package var alertsWaiting: @Sendable () -> Void
+
+    package init(
+      committed: @escaping @Sendable (Change) -> Void = { _ in },
+      alertsWaiting: @escaping @Sendable () -> Void = {}
+    ) {
+      self.committed = committed
+      self.alertsWaiting = alertsWaiting
+    }
+  }
+
+  package init(
+    store: any Store, providers: [any Provider], clock: any WallClock, owner: OwnerID, policy: SupervisionPolicy,
+    logger: Logger, hooks: Hooks = Hooks()
+  ) {
+    self.store = store
+    self.providers = Dictionary(providers.map { ($0.name, $0) }) { first, _ in first }
+    self.clock = clock
+    self.owner = owner
+    self.logger = logger
+    self.hooks = hooks
+    policies = PolicyBox(policy)
+  }
+
+  /// The rules for a job of this provider: the configured ones, with the provider's billing.
+  package func policy(for provider: ProviderName) -> SupervisionPolicy {
+    var policy = policies.value.withLock { $0 }
+    if let billing = providers[provider]?.billing { policy.billing = billing }
+    return policy
+  }
+
+  /// Replaces the rules, for all decisions from now on.
+  package func replacePolicy(_ policy: SupervisionPolicy) { policies.value.withLock { $0 = policy } }
+
+  package var policy: SupervisionPolicy { policies.value.withLock { $0 } }
+
+  private final class PolicyBox: Sendable {
+    let value: Mutex<SupervisionPolicy>
+    init(_ policy: SupervisionPolicy) { value = Mutex(policy) }
+  }
+}

@@ -1,0 +1,346 @@
+package import JobModel
+package import JobStore
+internal import Logging
+internal import ProviderKit
+
+/// All supervisors of this process, their deadlines, and the calls that are under way for them.
+///
+/// There is no task for an idle job. A due job costs a turn of one of a few workers; observations of many jobs share
+/// one provider call; launches and terminations run in short tasks of their own, a bounded number at a time.
+package actor SupervisorPool {
+  package nonisolated let context: SupervisionContext
+
+  private var supervisors: [JobID: JobSupervisor] = [:]
+  private var deadlines = Deadlines()
+  private var health: [ProviderName: ProviderHealth] = [:]
+
+  /// Jobs whose observation was asked for, by provider, in the order of asking.
+  private var asked: [ProviderName: [Ask]] = [:]
+  private var pumps: [ProviderName: Int] = [:]
+
+  private var waitingCalls: [Call] = []
+  private var runningCalls = 0
+  private var tasks: [Int: Task<Void, Never>] = [:]
+  private var nextTask = 0
+  private var idleWaiters: [CheckedContinuation<Void, Never>] = []
+
+  /// Until when side effects are allowed: past it the lease may be somebody else's.
+  private var trustedUntil = Timestamp(milliseconds: .max)
+  private var isClosing = false
+  package private(set) var storeTrouble: StoreTrouble?
+
+  private struct Ask {
+    let supervisor: JobSupervisor
+    let sequence: Int
+    let reference: InstanceReference
+  }
+
+  private struct Call {
+    let effect: Effect
+    let supervisor: JobSupervisor
+    let job: Job
+  }
+
+  /// How many workers share the turns of due jobs, and how many launches and terminations run at a time.
+  private static let workers = 64
+  private static let callLimit = 32
+  /// Calls of one provider's observe that may be under way at once.
+  private static let pumpLimit = 4
+
+  package init(context: SupervisionContext) { self.context = context }
+
+  // MARK: Jobs
+
+  package var count: Int { supervisors.count }
+  package var jobs: [JobID] { Array(supervisors.keys) }
+  package func holds(_ job: JobID) -> Bool { supervisors[job] != nil }
+
+  /// Takes over claimed jobs; each starts with `input` (`.adopted`, or `.launch` for one that was just made).
+  package func adopt(_ claims: [Claim], input: Input = .adopted) async {
+    for claim in claims { supervisors[claim.job.id] = JobSupervisor(claim: claim) }
+    await turn(claims.map(\.job.id), input)
+  }
+
+  /// Delivers an input to a job of this pool; false if it is not here.
+  package func post(_ input: Input, to job: JobID, request: String? = nil) async -> Bool {
+    guard let supervisor = supervisors[job] else { return false }
+    await supervisor.send(.init(input: input, request: request), in: self)
+    return true
+  }
+
+  package func views(now: Timestamp) async -> [JobView] {
+    var views: [JobView] = []
+    for supervisor in supervisors.values { views.append(await supervisor.view(now: now)) }
+    return views
+  }
+
+  // MARK: Deadlines
+
+  package var nextDeadline: Timestamp? { deadlines.next }
+
+  func arm(_ job: JobID, at moment: Timestamp?) { deadlines.set(job, moment) }
+
+  /// Gives every due job its turn.
+  package func tick(now: Timestamp) async {
+    guard now < trustedUntil, !isClosing else { return }
+    let due = deadlines.due(at: now)
+    if !due.isEmpty { await turn(due, .tick) }
+  }
+
+  /// Makes every job due at once.
+  package func pollAll(now: Timestamp) async { await turn(Array(supervisors.keys), .adopted) }
+
+  /// Sends one input to many jobs by a bounded number of workers.
+  private func turn(_ jobs: [JobID], _ input: Input) async {
+    let targets = jobs.compactMap { supervisors[$0] }
+    await distribute(targets) { supervisor, pool in
+      await supervisor.send(.init(input: input), in: pool)
+    }
+  }
+
+  private nonisolated func distribute<Item: Sendable>(
+    _ items: [Item], _ body: @escaping @Sendable (Item, SupervisorPool) async -> Void
+  ) async {
+    guard items.count > 1 else {
+      if let only = items.first { await body(only, self) }
+      return
+    }
+    let workers = min(Self.workers, items.count)
+    await withTaskGroup { group in
+      for worker in 0..<workers {
+        group.addTask {
+          for index in stride(from: worker, to: items.count, by: workers) { await body(items[index], self) }
+        }
+      }
+    }
+  }
+
+  // MARK: Effects
+
+  func start(_ effect: Effect, for supervisor: JobSupervisor, job: Job) {
+    switch effect {
+    case .observe(let sequence):
+      guard let reference = InstanceReference(job) else { return }
+      asked[job.provider, default: []].append(
+        Ask(supervisor: supervisor, sequence: sequence, reference: reference))
+      startPump(job.provider)
+    case .launch, .find, .terminate, .discard:
+      waitingCalls.append(Call(effect: effect, supervisor: supervisor, job: job))
+      startCalls()
+    }
+  }
+
+  private func startCalls() {
+    while runningCalls < Self.callLimit, !waitingCalls.isEmpty, !isClosing {
+      let call = waitingCalls.removeFirst()
+      runningCalls += 1
+      track {
+        await self.perform(call)
+        await self.callEnded()
+      }
+    }
+  }
+
+  private func callEnded() {
+    runningCalls -= 1
+    startCalls()
+  }
+
+  private nonisolated func perform(_ call: Call) async {
+    let job = call.job
+    let attempt = job.attempt.number
+    guard let provider = context.providers[job.provider] else {
+      await answer(call, missingProvider: job.provider)
+      return
+    }
+    guard await mayAct() else { return }
+    let input: Input
+    switch call.effect {
+    case .launch:
+      input = .launchAnswered(attempt: attempt, await provider.launch(LaunchRequest(job)))
+    case .find(let sequence):
+      switch await provider.find(LaunchRequest(job)) {
+      case .found(let launched): input = .found(attempt: attempt, launched)
+      case .absent: input = .notFound(sequence: sequence)
+      case .unreachable(let message): input = .findFailed(sequence: sequence, message)
+      }
+    case .terminate(let sequence, let finalSync):
+      guard let reference = InstanceReference(job) else { return }
+      switch await provider.terminate(reference, finalSync: finalSync) {
+      case .accepted: input = .terminateAccepted(sequence: sequence)
+      case .failed(let message): input = .terminateFailed(sequence: sequence, message)
+      }
+    case .discard(let attempt, let instance):
+      let reference = InstanceReference(
+        job: job.id, attempt: attempt, token: Attempt.token(job: job.id, number: attempt), instance: instance)
+      if case .failed(let message) = await provider.terminate(reference, finalSync: false) {
+        context.logger.error(
+          "Stray instance could not be ended",
+          metadata: ["job.id": "\(job.id)", "instance.id": "\(instance.id)", "error": "\(message)"])
+      }
+      return
+    case .observe: return
+    }
+    await call.supervisor.send(.init(input: input), in: self)
+  }
+
+  /// A job of a provider that this version or this configuration does not have: nothing can be asked, nothing changes.
+  private nonisolated func answer(_ call: Call, missingProvider name: ProviderName) async {
+    let message = "provider \(name) is not configured"
+    let input: Input
+    switch call.effect {
+    case .launch: input = .launchAnswered(attempt: call.job.attempt.number, .refused(.launchError, message))
+    case .find(let sequence): input = .findFailed(sequence: sequence, message)
+    case .terminate(let sequence, _): input = .terminateFailed(sequence: sequence, message)
+    case .discard, .observe: return
+    }
+    await call.supervisor.send(.init(input: input), in: self)
+  }
+
+  private func mayAct() -> Bool { context.clock.now() < trustedUntil }
+
+  // MARK: Observations
+
+  private func startPump(_ provider: ProviderName) {
+    guard pumps[provider, default: 0] < Self.pumpLimit else { return }
+    // One pump starts with each ask until the limit; a pump takes all that was asked while it starts.
+    guard pumps[provider, default: 0] == 0 || (asked[provider]?.count ?? 0) >= observeLimit(provider) else { return }
+    pumps[provider, default: 0] += 1
+    track { await self.pump(provider) }
+  }
+
+  private func observeLimit(_ provider: ProviderName) -> Int { max(1, context.providers[provider]?.observeLimit ?? 1000) }
+
+  private func nextBatch(_ provider: ProviderName) -> [Ask] {
+    guard let waiting = asked[provider], !waiting.isEmpty else {
+      pumps[provider, default: 1] -= 1
+      return []
+    }
+    let batch = Array(waiting.prefix(observeLimit(provider)))
+    asked[provider] = Array(waiting.dropFirst(batch.count))
+    return batch
+  }
+
+  private nonisolated func pump(_ name: ProviderName) async {
+    while true {
+      // Lets turns that are under way add their asks, so that they share the call.
+      await Task.yield()
+      let batch = await nextBatch(name)
+      if batch.isEmpty { return }
+      let answers: [String: Observation]
+      if let provider = context.providers[name] {
+        answers = await provider.observe(batch.map(\.reference))
+      } else {
+        answers = [:]
+      }
+      await note(name, answers)
+      await distribute(batch) { ask, pool in
+        let observation = answers[ask.reference.token] ?? .unreachable("\(name) gave no answer for this instance")
+        await ask.supervisor.send(.init(input: .observed(sequence: ask.sequence, observation)), in: pool)
+      }
+    }
+  }
+
+  /// Keeps account of whether a provider answers, and raises one alert for all jobs that wait for it.
+  private func note(_ provider: ProviderName, _ answers: [String: Observation]) async {
+    var silent: String?
+    var heard = false
+    for observation in answers.values {
+      if case .unreachable(let message) = observation { silent = message } else { heard = true }
+    }
+    var state = health[provider] ?? ProviderHealth()
+    let policy = context.policy
+    let now = context.clock.now()
+    let due = state.note(heard: heard, error: silent, now: now, patience: policy.unreachableAfter)
+    health[provider] = state
+    guard due, let since = state.silentSince else { return }
+    let waiting = answers.values.count { if case .unreachable = $0 { true } else { false } }
+    guard
+      let alert = policy.alerts.providerUnreachable(
+        provider, since: since, now: now, waiting: waiting, message: state.lastError)
+    else { return }
+    do {
+      try await context.store.raise([alert], at: now)
+      context.hooks.alertsWaiting()
+    } catch {
+      health[provider]?.isReported = false
+      context.logger.error("Alert could not be written", metadata: ["error": "\(error)"])
+    }
+  }
+
+  // MARK: Ends
+
+  func closed(_ job: JobID, lease: Lease) async {
+    supervisors[job] = nil
+    deadlines.set(job, nil)
+    do { try await context.store.release([lease]) } catch {
+      // The lease runs out by itself.
+      context.logger.debug("Lease could not be released", metadata: ["job.id": "\(job)", "error": "\(error)"])
+    }
+  }
+
+  /// Somebody else has claimed the job: everything here about it is forgotten. The instance is not touched.
+  func lost(_ job: JobID) {
+    supervisors[job] = nil
+    deadlines.set(job, nil)
+    context.logger.warning("Another process has taken the job over", metadata: ["job.id": "\(job)"])
+  }
+
+  /// The store did not take a change: the job's turn comes again in a second.
+  func storeFailed(_ error: any Error, job: JobID) {
+    let now = context.clock.now()
+    deadlines.set(job, now + .seconds(1))
+    guard storeTrouble == nil else { return }
+    storeTrouble = StoreTrouble(since: now, message: "\(error)")
+    context.logger.error("Store does not take changes", metadata: ["error": "\(error)"])
+  }
+
+  func storeAnswers() {
+    guard let trouble = storeTrouble else { return }
+    storeTrouble = nil
+    context.logger.notice("Store takes changes again", metadata: ["since": "\(trouble.since.iso8601())"])
+  }
+
+  package func trust(until moment: Timestamp) { trustedUntil = moment }
+
+  // MARK: Shutdown
+
+  private func track(_ body: @escaping @Sendable () async -> Void) {
+    nextTask += 1
+    let number = nextTask
+    tasks[number] = Task {
+      await body()
+      self.ended(number)
+    }
+  }
+
+  private func ended(_ number: Int) {
+    tasks[number] = nil
+    guard tasks.isEmpty else { return }
+    for waiter in idleWaiters { waiter.resume() }
+    idleWaiters = []
+  }
+
+  /// Whether no call is under way.
+  package var isIdle: Bool { tasks.isEmpty }
+
+  /// Takes no new deadlines and waits for the calls that are under way.
+  package func drain() async {
+    isClosing = true
+    waitingCalls = []
+    await untilIdle()
+  }
+
+  /// Returns when no call is under way.
+  package func untilIdle() async {
+    guard !tasks.isEmpty else { return }
+    await withCheckedContinuation { idleWaiters.append($0) }
+  }
+
+  package func cancelCalls() { for task in tasks.values { task.cancel() } }
+}
+
+package struct StoreTrouble: Sendable, Hashable {
+  package var since: Timestamp
+  package var message: String
+}
