@@ -110,9 +110,6 @@ package struct Charge: Sendable, Hashable {
     return start + rule.firstMoment(billing: done + needed)
   }
 
-  /// Billed seconds that begin before `moment`, without the minimum.
-  private func secondsBilled(before moment: Timestamp) -> Int64 {
-    let seconds = BillingRule.ceiling((moment - start).milliseconds, 1000)
-    return BillingRule.ceiling(seconds, rule.increment) * rule.increment
-  }
+  /// Billed seconds that begin before `moment`. The minimum is bought at the start, at the price of the start.
+  private func secondsBilled(before moment: Timestamp) -> Int64 { rule.billedSeconds(elapsed: moment - start) }
 }

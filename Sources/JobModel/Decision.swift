@@ -39,4 +39,6 @@ package struct Decision: Sendable, Hashable {
   package var needsCommit = false
   /// When the job wants to be looked at again; nil if it is closed.
   package var wakeAt: Timestamp?
+
+  package init() {}
 }

@@ -1,0 +1,372 @@
+import JobModel
+import Testing
+
+@Suite("Decisions")
+struct DecideTests {
+  @Test("A job goes from launch to completion, and is closed when its instance is gone")
+  func happyPath() {
+    var driver = Driver()
+    #expect(driver.send(.launch) == [.launch])
+    driver.send(.launchAnswered(attempt: 1, .launched(makeLaunched())))
+    #expect(driver.job.state == .launched)
+    driver.observe(.known(.init(state: .running, beacon: beacon(.running, at: driver.now, started: epoch + .seconds(9)))), after: .seconds(10))
+    #expect(driver.job.state == .running)
+    #expect(driver.job.startedAt == epoch + .seconds(9))
+    driver.observe(.known(.init(state: .running, beacon: beacon(.finishing, at: driver.now, started: epoch + .seconds(9), finished: epoch + .seconds(50), exit: 0))))
+    #expect(driver.job.state == .completed)
+    #expect(driver.job.endedAt == epoch + .seconds(50))
+    #expect(driver.job.isOpen)
+    driver.observe(.known(.init(state: .terminated)))
+    #expect(!driver.job.isOpen)
+    #expect(driver.lastDecision.wakeAt == nil)
+    #expect(driver.events.map(\.kind) == [.launchRequested, .launched, .started, .completed, .instanceGone])
+    #expect(driver.alerts.isEmpty)
+  }
+
+  @Test("How the beacon's end becomes a state and a reason", arguments: [
+    (exit: 0 as Int?, endedBy: nil as String?, state: JobState.completed, reason: nil as Reason?),
+    (3, nil, .failed, .exitCode), (137, nil, .failed, .exitCode), (143, "preempted", .failed, .preempted),
+    (nil, "bootstrap_error", .failed, .bootstrapError), (143, "max_duration", .terminated, .maxDuration),
+    (143, "idle", .terminated, .idle), (143, "budget", .terminated, .budget),
+    (143, "stopped_outside", .terminated, .stoppedOutside), (143, "terminated", .terminated, .stoppedOutside),
+    (143, "something new", .terminated, .stoppedOutside),
+  ])
+  func ends(exit: Int?, endedBy: String?, state: JobState, reason: Reason?) {
+    var driver = Driver()
+    driver.start()
+    driver.observe(.known(.init(state: .running, beacon: beacon(.finished, at: driver.now, started: epoch, finished: driver.now, exit: exit, endedBy: endedBy))))
+    #expect(driver.job.state == state)
+    #expect(driver.job.reason == reason)
+    #expect(driver.alerts.map(\.rule) == (state == .failed ? [.jobFailed] : []))
+  }
+
+  @Test("An instance that vanishes fails its job, and one that was stopped from outside terminates it")
+  func vanished() {
+    for (report, state, reason): (Observation.Report, JobState, Reason) in [
+      (.init(state: .terminated), .failed, .instanceVanished),
+      (.init(state: .terminated, endReason: .preempted), .failed, .preempted),
+      (.init(state: .terminated, endReason: .stoppedOutside), .terminated, .stoppedOutside),
+    ] {
+      var driver = Driver()
+      driver.start()
+      driver.observe(.known(report))
+      #expect(driver.job.state == state)
+      #expect(driver.job.reason == reason)
+      #expect(!driver.job.isOpen)
+    }
+  }
+
+  @Test("Absent is not gone until it persists")
+  func absence() {
+    var driver = Driver()
+    driver.start()
+    driver.observe(.absent)
+    #expect(driver.job.state == .running)
+    driver.observe(.known(.init(state: .running, beacon: beacon(.running, at: driver.now, started: epoch))), after: .seconds(2))
+    #expect(driver.job.attempt.absentSince == nil)
+    driver.observe(.absent, after: .seconds(2))
+    driver.observe(.absent, after: .seconds(59))
+    #expect(driver.job.state == .running)
+    driver.observe(.absent, after: .seconds(2))
+    #expect(driver.job.state == .failed)
+    #expect(driver.job.reason == .instanceVanished)
+  }
+
+  @Test("An unreachable provider never changes a job's state, and is told once")
+  func unreachable() {
+    var driver = Driver()
+    driver.start()
+    for _ in 0..<200 { driver.observe(.unreachable("timed out"), after: .seconds(60)) }
+    #expect(driver.job.state == .running)
+    #expect(driver.events.filter { $0.kind == .providerUnreachable }.count == 1)
+    driver.observe(.known(.init(state: .running, beacon: beacon(.running, at: driver.now, started: epoch))))
+    #expect(driver.events.last?.kind == .providerReachable)
+  }
+
+  @Test("Late and doubled answers are ignored")
+  func stale() {
+    var driver = Driver()
+    driver.start()
+    guard case .observe(let sequence)? = driver.send(.adopted, after: .seconds(60)).first else { Issue.record("no observation"); return }
+    let report = Observation.known(.init(state: .running, beacon: beacon(.running, at: driver.now, started: epoch)))
+    driver.send(.observed(sequence: sequence, report))
+    let job = driver.job
+    driver.send(.observed(sequence: sequence, .known(.init(state: .terminated))))
+    driver.send(.observed(sequence: sequence - 1, .absent))
+    driver.send(.notFound(sequence: 99))
+    driver.send(.terminateFailed(sequence: 99, "late"))
+    #expect(driver.job == job)
+  }
+
+  @Test("A wish to terminate stays open until the provider confirms, and is repeated less and less often")
+  func terminate() {
+    var driver = Driver()
+    driver.start()
+    let wish = TerminationWish(reason: .userRequest, message: "Cost optimization", at: driver.now)
+    let effects = driver.send(.terminateRequested(wish))
+    guard case .terminate(let sequence, let finalSync)? = effects.first else { Issue.record("no call"); return }
+    #expect(finalSync)
+    #expect(driver.job.state == .running)
+    driver.send(.terminateFailed(sequence: sequence, "throttled"))
+    #expect(driver.job.wish != nil)
+    var pauses: [Duration] = []
+    var last = driver.now
+    for _ in 0..<400 {
+      let effects = driver.send(.tick, after: .seconds(1))
+      for effect in effects {
+        if case .terminate(let sequence, _) = effect {
+          pauses.append(driver.now - last)
+          last = driver.now
+          driver.send(.terminateAccepted(sequence: sequence))
+        }
+      }
+    }
+    #expect(pauses.starts(with: [.seconds(10), .seconds(20), .seconds(40), .seconds(80), .seconds(160)]))
+    driver.observe(.known(.init(state: .terminated)))
+    #expect(driver.job.state == .terminated)
+    #expect(driver.job.reason == .userRequest)
+    #expect(driver.job.message == "Cost optimization")
+    #expect(driver.job.wish == nil)
+    #expect(!driver.job.isOpen)
+  }
+
+  @Test("A calculation that ended well before its termination took effect is completed")
+  func raceWithEnd() {
+    var driver = Driver()
+    driver.start()
+    driver.send(.terminateRequested(TerminationWish(reason: .userRequest, at: driver.now)))
+    driver.observe(.known(.init(state: .running, beacon: beacon(.finished, at: driver.now, started: epoch, finished: driver.now, exit: 0))))
+    #expect(driver.job.state == .completed)
+    #expect(driver.job.isOpen)
+  }
+
+  @Test("A launch without an answer is looked for by its token, and asked again only where that is safe")
+  func lostLaunch() {
+    var driver = Driver()
+    driver.policy.launchTimeout = .seconds(120)
+    driver.send(.launch)
+    // The process dies here. Its successor knows only the row.
+    driver.machine = JobMachine(job: driver.job)
+    guard case .find(let sequence)? = driver.send(.adopted, after: .seconds(5)).first else { Issue.record("no find"); return }
+    #expect(driver.send(.notFound(sequence: sequence)) == [.launch])
+    driver.send(.launchAnswered(attempt: 1, .unknown("connection reset")))
+    var found: Int?
+    for _ in 0..<10 where found == nil {
+      for case .find(let sequence) in driver.send(.tick, after: .seconds(1)) { found = sequence }
+    }
+    #expect(found != nil)
+    driver.send(.found(attempt: 1, makeLaunched("i-9", at: driver.now)))
+    #expect(driver.job.state == .launched)
+    #expect(driver.job.attempt.instance?.id == "i-9")
+  }
+
+  @Test("A launch that nobody finds within its time is lost, and only after the absence persisted")
+  func launchLost() {
+    var driver = Driver()
+    driver.policy.launchTimeout = .seconds(100)
+    driver.policy.absenceConfirmation = .seconds(10)
+    driver.machine = JobMachine(job: makeJob())
+    for effect in driver.send(.adopted, after: .seconds(101)) {
+      if case .find(let sequence) = effect { #expect(driver.send(.notFound(sequence: sequence)).isEmpty) }
+    }
+    #expect(driver.job.state == .launching)
+    for _ in 0..<15 {
+      for case .find(let sequence) in driver.send(.tick, after: .seconds(1)) { driver.send(.notFound(sequence: sequence)) }
+    }
+    #expect(driver.job.state == .failed)
+    #expect(driver.job.reason == .launchLost)
+    #expect(driver.alerts.map(\.rule) == [.launchFailed])
+  }
+
+  @Test("An instance that appears after its job has ended is ended too")
+  func lateInstance() {
+    var driver = Driver()
+    driver.send(.launch)
+    driver.send(.launchAnswered(attempt: 1, .refused(.capacity, "no capacity in us-east-1a")))
+    #expect(driver.job.state == .failed)
+    let effects = driver.send(.launchAnswered(attempt: 1, .launched(makeLaunched("i-late", at: driver.now))))
+    #expect(effects.contains { if case .terminate = $0 { true } else { false } })
+    #expect(driver.job.isOpen)
+    let second = driver.send(.found(attempt: 1, makeLaunched("i-other", at: driver.now)))
+    #expect(second == [.discard(attempt: 1, makeLaunched("i-other").instance)])
+  }
+
+  @Test("Termination before the instance is known waits for the launch, then ends it")
+  func terminateWhileLaunching() {
+    var driver = Driver()
+    driver.send(.launch)
+    #expect(driver.send(.terminateRequested(TerminationWish(reason: .userRequest, at: driver.now))).isEmpty)
+    let effects = driver.send(.launchAnswered(attempt: 1, .launched(makeLaunched(at: driver.now))))
+    #expect(effects.contains { if case .terminate = $0 { true } else { false } })
+    driver.observe(.known(.init(state: .terminated)))
+    #expect(driver.job.state == .terminated)
+  }
+
+  @Test("A lost heartbeat is told, taken back, and in the end fails the job and ends its instance")
+  func heartbeat() {
+    var driver = Driver()
+    driver.start()
+    let silent = Observation.known(.init(state: .running))
+    driver.observe(silent, after: .seconds(301))
+    #expect(driver.alerts.map(\.rule) == [.heartbeatLost])
+    driver.observe(silent, after: .seconds(60))
+    #expect(driver.alerts.count == 1)
+    driver.observe(.known(.init(state: .running, beacon: beacon(.running, at: driver.now + .seconds(60), started: epoch))), after: .seconds(60))
+    #expect(driver.events.last?.kind == .heartbeatBack)
+    driver.observe(silent, after: .seconds(400))
+    #expect(driver.alerts.count == 2)
+    #expect(Set(driver.alerts.map(\.id)).count == 2)
+    let effects = driver.observe(silent, after: .seconds(1500))
+    #expect(driver.job.state == .failed)
+    #expect(driver.job.reason == .heartbeatLost)
+    #expect(effects.contains { if case .terminate = $0 { true } else { false } })
+  }
+
+  @Test("A finished machine that does not shut down is ended, but not while its final sync reports itself")
+  func shutdown() {
+    var driver = Driver()
+    driver.start()
+    driver.observe(.known(.init(state: .running, beacon: beacon(.finishing, at: driver.now, started: epoch, finished: driver.now, exit: 0))))
+    for _ in 0..<20 {
+      let effects = driver.observe(.known(.init(state: .running, beacon: beacon(.finishing, at: driver.now + .seconds(60), started: epoch, finished: driver.now, exit: 0))))
+      #expect(!effects.contains { if case .terminate = $0 { true } else { false } })
+    }
+    let effects = driver.observe(.known(.init(state: .running, beacon: beacon(.finished, at: driver.now + .seconds(60), started: epoch, finished: driver.now, exit: 0))))
+    #expect(effects.contains { if case .terminate = $0 { true } else { false } })
+    #expect(driver.job.state == .completed)
+  }
+
+  @Test("Cost thresholds fire at their computed moment, once each, the budget last")
+  func thresholds() throws {
+    var driver = Driver(makeJob(budget: Budget(limit: Money("1")!, action: .terminate)))
+    driver.policy.alerts.costThresholds = [Money("0.25")!]
+    driver.start()
+    let expected: [(seconds: Int64, key: String)] = [(250, "d250000"), (500, "b50"), (800, "b80"), (1000, "b100")]
+    for (seconds, key) in expected {
+      driver.observe(.known(.init(state: .running, beacon: beacon(.running, at: driver.now, started: epoch))), after: .zero)
+      // The next thing the job wants may be a poll; the crossing is never later than its moment.
+      let moment = epoch + .milliseconds((seconds - 1) * 1000 + 1)
+      let wake = try #require(driver.lastDecision.wakeAt)
+      #expect(wake <= moment)
+      driver.send(.tick, after: moment - .milliseconds(1) - driver.now)
+      #expect(!driver.events.contains { $0.key == key })
+      let effects = driver.send(.tick, after: .milliseconds(1))
+      #expect(driver.events.contains { $0.key == key })
+      #expect(effects.contains { if case .terminate = $0 { true } else { false } } == (key == "b100"))
+    }
+    #expect(driver.job.wish?.reason == .budget)
+    #expect(driver.alerts.map(\.rule) == [.costThreshold, .costThreshold, .costThreshold, .budgetReached])
+    #expect(Set(driver.alerts.map(\.id)).count == 4)
+  }
+
+  @Test("A watcher that comes late tells only the highest threshold of each kind")
+  func lateThresholds() {
+    var driver = Driver(makeJob(budget: Budget(limit: Money("1")!)))
+    driver.start()
+    driver.observe(.unreachable("asleep"), after: .seconds(5000))
+    #expect(driver.alerts.map(\.rule) == [.budgetReached])
+    #expect(driver.job.crossed.contains("b50"))
+  }
+
+  @Test("A clock that jumps back makes nothing run backwards")
+  func clockJump() {
+    var driver = Driver()
+    driver.start()
+    driver.observe(.known(.init(state: .running)), after: .seconds(100))
+    let cost = driver.job.cost(at: driver.job.updatedAt, rule: .perSecond)
+    driver.observe(.known(.init(state: .terminated)), after: .seconds(-5000))
+    #expect(driver.job.cost(at: driver.job.updatedAt, rule: .perSecond) >= cost)
+    #expect(driver.events.map(\.at) == driver.events.map(\.at).sorted())
+  }
+
+  @Test("A failed job can be tried again, and its earlier cost stays")
+  func retry() {
+    var driver = Driver()
+    driver.start()
+    driver.observe(.known(.init(state: .terminated)), after: .seconds(95))
+    let cost = driver.job.cost(at: driver.now, rule: .perSecond)
+    #expect(cost == Money("0.1"))
+    #expect(driver.send(.retry) == [.launch])
+    #expect(driver.job.state == .launching)
+    #expect(driver.job.attempt.number == 2)
+    #expect(driver.job.attempt.token == "a1b2c3d4-2")
+    #expect(driver.job.cost(at: driver.now, rule: .perSecond) == cost)
+    #expect(driver.send(.launchAnswered(attempt: 1, .launched(makeLaunched("i-old")))) == [.discard(attempt: 1, makeLaunched("i-old").instance)])
+  }
+
+  @Test("Liveness alone is written every half minute, everything else at once")
+  func commits() {
+    var driver = Driver()
+    driver.start()
+    var commits = 0
+    for _ in 0..<60 {
+      driver.observe(.known(.init(state: .running, beacon: beacon(.running, at: driver.now, started: epoch))), after: .seconds(1))
+      if driver.lastDecision.needsCommit { commits += 1 }
+    }
+    #expect((1...3).contains(commits))
+  }
+}
+
+@Suite("Alert rules")
+struct AlertRuleTests {
+  @Test("Each event kind falls under its rule or none")
+  func rules() {
+    let expected: [Event.Kind: AlertRule] = [
+      .failed: .jobFailed, .launchFailed: .launchFailed, .completed: .jobCompleted, .terminated: .jobTerminated,
+      .costThreshold: .costThreshold, .budgetReached: .budgetReached, .heartbeatLost: .heartbeatLost,
+    ]
+    for kind in Event.Kind.allCases {
+      let event = Event(job: makeJob().id, attempt: 1, at: epoch, kind: kind, message: "m")
+      #expect(AlertPolicy.rule(for: event) == expected[kind])
+    }
+  }
+
+  @Test("A rule can be switched off, and names its own channels and severity")
+  func settings() throws {
+    var policy = AlertPolicy(channels: ["ops", "mail"])
+    let event = Event(job: makeJob().id, attempt: 2, at: epoch, kind: .failed, reason: .exitCode, message: "exit code 3")
+    let alert = try #require(policy.alert(for: event, job: makeJob(), billing: .perSecond))
+    #expect(alert.id == "a1b2c3d4-2-job_failed")
+    #expect(!alert.id.contains("."))
+    #expect(alert.channels == ["ops", "mail"])
+    #expect(alert.severity == .critical)
+    #expect(alert.nextCommand == "cloudjobs logs a1b2c3d4")
+    policy.rules[.jobFailed] = .init(enabled: true, severity: .info, channels: ["mail"])
+    #expect(policy.alert(for: event, job: makeJob(), billing: .perSecond)?.channels == ["mail"])
+    policy.rules[.jobFailed]?.enabled = false
+    #expect(policy.alert(for: event, job: makeJob(), billing: .perSecond) == nil)
+    let completed = Event(job: makeJob().id, attempt: 1, at: epoch, kind: .completed, message: "exit code 0")
+    #expect(policy.alert(for: completed, job: makeJob(), billing: .perSecond) == nil)
+  }
+
+  @Test("One silence of a provider is reported once, after the patience")
+  func providerHealth() {
+    var health = ProviderHealth()
+    var reports = 0
+    for second in 0..<1000 {
+      if health.note(heard: false, error: "timeout", now: epoch + .seconds(second), patience: .seconds(300)) { reports += 1 }
+    }
+    #expect(reports == 1)
+    #expect(health.silentSince == epoch)
+    let again = health.note(heard: true, error: "one of two", now: epoch + .seconds(1001), patience: .seconds(300))
+    #expect(!again)
+    #expect(health.silentSince == nil)
+  }
+
+  @Test("Retries back off with full jitter, heed the receiver, and end")
+  func deliveries() {
+    var generator = SeededGenerator(seed: 5)
+    let policy = DeliveryPolicy()
+    for tries in 1..<30 {
+      guard case .retry(let at) = policy.next(tries: tries, createdAt: epoch, now: epoch, retryAfter: nil, using: &generator) else { Issue.record("given up at \(tries)"); return }
+      #expect(at - epoch <= .seconds(3600))
+      #expect(at > epoch)
+    }
+    guard case .retry(let at) = policy.next(tries: 1, createdAt: epoch, now: epoch, retryAfter: .seconds(120), using: &generator) else { Issue.record("given up"); return }
+    #expect(at - epoch >= .seconds(120))
+    guard case .retry(let clamped) = policy.next(tries: 1, createdAt: epoch, now: epoch, retryAfter: .seconds(99_999_999), using: &generator) else { Issue.record("given up"); return }
+    #expect(clamped - epoch <= .seconds(6 * 3600 + 5))
+    #expect(policy.next(tries: 30, createdAt: epoch, now: epoch, retryAfter: nil, using: &generator) == .dead)
+    #expect(policy.next(tries: 2, createdAt: epoch, now: epoch + .seconds(4 * 86_400), retryAfter: nil, using: &generator) == .dead)
+  }
+}
