@@ -66,9 +66,8 @@ let package = Package(
     .target(
       name: "Monitor",
       dependencies: [
-        "JobModel", "JobStore", "ProviderKit", "Notifiers", log,
+        "JobModel", "JobStore", "ProviderKit", "Notifiers", "Transport", log,
         .product(name: "HeapModule", package: "swift-collections"),
-        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ]),
     .testTarget(name: "MonitorTests", dependencies: ["Monitor", "TestSupport"]),
 
@@ -78,6 +77,7 @@ let package = Package(
       dependencies: [
         "JobModel", "JobStore", "ProviderKit", "LocalProvider", "Notifiers", "Transport", "Configuration", "Monitor", log,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ]),
     .testTarget(name: "CommandsTests", dependencies: ["Commands", "TestSupport"]),
 

@@ -2,6 +2,7 @@ package import JobModel
 package import JobStore
 package import Logging
 package import Notifiers
+package import Transport
 
 /// Drives the outbox: takes due deliveries, gives each to its channel, and records what came of it.
 ///
@@ -12,7 +13,7 @@ package actor AlertDispatcher {
   private let clock: any WallClock
   private let logger: Logger
   private var channels: [String: any Notifier]
-  private var policy: DeliveryPolicy
+  private var policy: RetryPolicy
   private var generator: any RandomNumberGenerator
 
   private var busy: [String: Task<Void, Never>] = [:]
@@ -26,9 +27,11 @@ package actor AlertDispatcher {
 
   /// How many due deliveries one look into the outbox takes.
   private static let batch = 200
+  /// A pause that full jitter draws as nothing would hammer the receiver.
+  private static let shortestPause = Duration.milliseconds(100)
 
   package init(
-    store: any Store, channels: [any Notifier], policy: DeliveryPolicy, clock: any WallClock, logger: Logger,
+    store: any Store, channels: [any Notifier], policy: RetryPolicy, clock: any WallClock, logger: Logger,
     generator: any RandomNumberGenerator = SystemRandomNumberGenerator()
   ) {
     self.store = store
@@ -40,7 +43,7 @@ package actor AlertDispatcher {
   }
 
   /// Replaces the channels and the policy; deliveries under way end on the old ones.
-  package func configure(channels: [any Notifier], policy: DeliveryPolicy) async {
+  package func configure(channels: [any Notifier], policy: RetryPolicy) async {
     self.channels = Dictionary(channels.map { ($0.name, $0) }) { first, _ in first }
     self.policy = policy
     await pump()
@@ -125,13 +128,13 @@ package actor AlertDispatcher {
       return DeliveryOutcome(delivery: delivery.id, at: ended, result: .dead, answer: text)
     case .retry(let text, let after):
       let next = policy.next(
-        tries: delivery.tries + 1, createdAt: delivery.createdAt, now: ended, retryAfter: after, using: &generator)
+        afterTry: delivery.tries + 1, age: ended - delivery.createdAt, retryAfter: after, using: &generator)
       switch next {
-      case .retry(let moment):
-        return DeliveryOutcome(delivery: delivery.id, at: ended, result: .retry(at: moment), answer: text)
-      case .dead:
+      case .wait(let pause):
         return DeliveryOutcome(
-          delivery: delivery.id, at: ended, result: .dead, answer: "given up after \(delivery.tries + 1) tries: \(text)")
+          delivery: delivery.id, at: ended, result: .retry(at: ended + max(pause, Self.shortestPause)), answer: text)
+      case .dead(let why):
+        return DeliveryOutcome(delivery: delivery.id, at: ended, result: .dead, answer: "\(why): \(text)")
       }
     }
   }

@@ -1,6 +1,3 @@
-import ArgumentParser
-import Crypto
-import GRDB
-import Logging
-import ServiceLifecycle
-import Subprocess
+import Commands
+
+await CloudJobs.start()

@@ -352,21 +352,4 @@ struct AlertRuleTests {
     #expect(!again)
     #expect(health.silentSince == nil)
   }
-
-  @Test("Retries back off with full jitter, heed the receiver, and end")
-  func deliveries() {
-    var generator = SeededGenerator(seed: 5)
-    let policy = DeliveryPolicy()
-    for tries in 1..<30 {
-      guard case .retry(let at) = policy.next(tries: tries, createdAt: epoch, now: epoch, retryAfter: nil, using: &generator) else { Issue.record("given up at \(tries)"); return }
-      #expect(at - epoch <= .seconds(3600))
-      #expect(at > epoch)
-    }
-    guard case .retry(let at) = policy.next(tries: 1, createdAt: epoch, now: epoch, retryAfter: .seconds(120), using: &generator) else { Issue.record("given up"); return }
-    #expect(at - epoch >= .seconds(120))
-    guard case .retry(let clamped) = policy.next(tries: 1, createdAt: epoch, now: epoch, retryAfter: .seconds(99_999_999), using: &generator) else { Issue.record("given up"); return }
-    #expect(clamped - epoch <= .seconds(6 * 3600 + 5))
-    #expect(policy.next(tries: 30, createdAt: epoch, now: epoch, retryAfter: nil, using: &generator) == .dead)
-    #expect(policy.next(tries: 2, createdAt: epoch, now: epoch + .seconds(4 * 86_400), retryAfter: nil, using: &generator) == .dead)
-  }
 }

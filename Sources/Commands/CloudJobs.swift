@@ -1,0 +1,54 @@
+package import ArgumentParser
+internal import Foundation
+
+/// The command line. Each subcommand reads its arguments, calls one thing and renders the answer.
+package struct CloudJobs: AsyncParsableCommand {
+  package static let configuration = CommandConfiguration(
+    commandName: "cloudjobs",
+    abstract: "Run long calculations on cheap spot instances and never lose track of one",
+    discussion: """
+      Start a calculation, then let one watcher look after all of them:
+
+        cloudjobs run my_calculation --budget 5
+        cloudjobs watch
+
+      Jobs are kept in cloud_jobs.db in the working directory; closing the terminal loses nothing.
+      """,
+    version: Version.text,
+    groupedSubcommands: [
+      CommandGroup(name: "Jobs:", subcommands: [
+        RunCommand.self, ListCommand.self, StatusCommand.self, TerminateCommand.self,
+        WatchCommand.self, HistoryCommand.self, LogsCommand.self,
+      ]),
+      CommandGroup(name: "Alerts:", subcommands: [NotifyCommand.self]),
+      CommandGroup(name: "Database:", subcommands: [
+        CleanupCommand.self, BackupCommand.self, RestoreCommand.self, CheckCommand.self, ImportCommand.self,
+      ]),
+      CommandGroup(name: "Set-up:", subcommands: [ConfigCommand.self, DoctorCommand.self]),
+    ])
+
+  package init() {}
+
+  /// Parses the arguments, runs the command, and exits with the code that its outcome has.
+  package static func start() async -> Never {
+    do {
+      var command = try parseAsRoot()
+      if var asyncCommand = command as? any AsyncParsableCommand {
+        try await asyncCommand.run()
+      } else {
+        try command.run()
+      }
+      Foundation.exit(0)
+    } catch {
+      // Usage errors, --help and --version carry their own text and code.
+      if error is ExitCode || Self.exitCode(for: error) != .failure { exit(withError: error) }
+      let failure = CommandError(error)
+      Console.standard(environment: ProcessInfo.processInfo.environment).note("cloudjobs: \(failure.message)")
+      Foundation.exit(failure.code.rawValue)
+    }
+  }
+}
+
+enum Version {
+  static let text = "0.1.0"
+}

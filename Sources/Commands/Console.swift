@@ -1,0 +1,83 @@
+internal import Foundation
+
+/// Where a command writes to and asks from: data on standard output, everything else on standard error.
+package struct Console: Sendable {
+  package var isOutputTerminal: Bool
+  package var isErrorTerminal: Bool
+  package var isInputTerminal: Bool
+  /// Whether escape sequences for colour may be written to standard output.
+  package var usesColor: Bool
+  private let sink: @Sendable (Stream, String) -> Void
+  private let source: @Sendable () -> String?
+
+  package enum Stream: Sendable { case output, error }
+
+  package init(
+    isOutputTerminal: Bool, isErrorTerminal: Bool, isInputTerminal: Bool, usesColor: Bool,
+    sink: @escaping @Sendable (Stream, String) -> Void, source: @escaping @Sendable () -> String?
+  ) {
+    self.isOutputTerminal = isOutputTerminal
+    self.isErrorTerminal = isErrorTerminal
+    self.isInputTerminal = isInputTerminal
+    self.usesColor = usesColor
+    self.sink = sink
+    self.source = source
+  }
+
+  /// The streams of this process. Colour only on a terminal, and never with `NO_COLOR` (https://no-color.org) or `TERM=dumb`.
+  package static func standard(environment: [String: String]) -> Console {
+    let output = isatty(1) == 1
+    let plain = !(environment["NO_COLOR"] ?? "").isEmpty || environment["TERM"] == "dumb"
+    return Console(
+      isOutputTerminal: output, isErrorTerminal: isatty(2) == 1, isInputTerminal: isatty(0) == 1,
+      usesColor: output && !plain,
+      sink: { stream, text in
+        let handle = stream == .output ? FileHandle.standardOutput : FileHandle.standardError
+        // A closed pipe ends the program by SIGPIPE, as people expect of `| head`; other failures have nobody to tell.
+        try? handle.write(contentsOf: Data(text.utf8))
+      },
+      source: { readLine(strippingNewline: true) })
+  }
+
+  /// A line of data.
+  package func out(_ line: String) { sink(.output, line + "\n") }
+
+  /// Data as it is.
+  package func raw(_ text: String) { sink(.output, text) }
+
+  /// A line for the person at the terminal.
+  package func note(_ line: String) { sink(.error, line + "\n") }
+
+  /// Asks a question that is answered with y or n; no answer is no.
+  package func confirm(_ question: String) -> Bool {
+    sink(.output, question + " (y/N): ")
+    let answer = source()?.trimmingCharacters(in: .whitespaces).lowercased()
+    return answer == "y" || answer == "yes"
+  }
+
+  package func colored(_ text: String, _ color: Color) -> String {
+    usesColor ? "\u{1B}[\(color.rawValue)m\(text)\u{1B}[0m" : text
+  }
+
+  package enum Color: Int, Sendable {
+    case red = 31
+    case green = 32
+    case yellow = 33
+    case blue = 34
+    case cyan = 36
+    case dim = 2
+    case bold = 1
+  }
+}
+
+/// Text that comes from outside (a job's name, a provider's message), without what could move the cursor or forge a line.
+package func printable(_ text: String) -> String {
+  var result = String.UnicodeScalarView()
+  for scalar in text.unicodeScalars {
+    switch scalar.properties.generalCategory {
+    case .control, .lineSeparator, .paragraphSeparator, .format where scalar.value != 0x200D: result.append("\u{FFFD}")
+    default: result.append(scalar)
+    }
+  }
+  return String(result)
+}

@@ -1,0 +1,141 @@
+package import ArgumentParser
+internal import Configuration
+internal import Foundation
+internal import JobModel
+internal import JobStore
+
+package struct DoctorCommand: AsyncParsableCommand {
+  package static let configuration = CommandConfiguration(
+    commandName: "doctor", abstract: "Check this machine, the configuration and the database",
+    discussion: """
+      Example:
+        cloudjobs doctor
+      """)
+
+  @OptionGroup package var global: GlobalOptions
+  @OptionGroup package var output: OutputOptions
+
+  package init() {}
+
+  package func run() async throws {
+    let findings = try await Doctor.examine(global)
+    let console = Console.standard(environment: ProcessInfo.processInfo.environment)
+    switch output.format {
+    case .json:
+      console.out(
+        JSONText.pretty(
+          .array(
+            findings.map {
+              .object([
+                "check": .string($0.check), "result": .string($0.result.rawValue), "message": .string($0.message),
+                "remedy": .optional($0.remedy),
+              ])
+            })))
+    case .text:
+      for finding in findings {
+        let mark =
+          switch finding.result {
+          case .good: console.colored("✓", .green)
+          case .warning: console.colored("!", .yellow)
+          case .bad: console.colored("✗", .red)
+          }
+        console.out("\(mark) \(finding.check): \(printable(finding.message))")
+        if let remedy = finding.remedy { console.out("    \(printable(remedy))") }
+      }
+    }
+    if findings.contains(where: { $0.result == .bad }) {
+      throw CommandError(.configuration, "something is missing; see the lines marked ✗")
+    }
+  }
+}
+
+/// One thing that was looked at, and what to do if it is not right.
+struct Finding: Sendable, Equatable {
+  enum Result: String, Sendable {
+    case good = "ok"
+    case warning
+    case bad = "error"
+  }
+
+  var check: String
+  var result: Result
+  var message: String
+  var remedy: String?
+}
+
+enum Doctor {
+  static func examine(_ options: GlobalOptions) async throws -> [Finding] {
+    var findings = [programs(environment: ProcessInfo.processInfo.environment)].flatMap(\.self)
+    let context: CommandContext
+    do {
+      context = try CommandContext.make(options)
+      findings.append(
+        Finding(check: "configuration", result: .good, message: context.settings.file ?? "defaults (no config.json)"))
+    } catch {
+      let failure = CommandError(error)
+      findings.append(
+        Finding(
+          check: "configuration", result: .bad, message: failure.message,
+          remedy: "Correct it and run: cloudjobs config check"))
+      return findings
+    }
+    for problem in context.settings.secretProblems(environment: context.environment) {
+      findings.append(
+        Finding(check: "secret", result: .warning, message: "\(problem)", remedy: "Alerts through this channel wait until it is there"))
+    }
+    if context.settings.notifiers.isEmpty {
+      findings.append(
+        Finding(
+          check: "alerts", result: .warning, message: "no notifiers are configured, so nobody is told when a job fails",
+          remedy: "Add one to config.json (docs/configuration.md), then run: cloudjobs notify test"))
+    } else {
+      findings.append(
+        Finding(
+          check: "alerts", result: .good,
+          message: context.settings.notifiers.map { "\($0.name) (\($0.type))" }.joined(separator: ", ")))
+    }
+    findings += await database(context)
+    return findings
+  }
+
+  private static func database(_ context: CommandContext) async -> [Finding] {
+    do {
+      let store = try await context.openForReading()
+      let watcher = try await context.liveWatcher(store)
+      let open = try await store.jobs(JobQuery(openOnly: true))
+      await store.close()
+      var findings = [
+        Finding(check: "database", result: .good, message: "\(context.databasePath), \(open.count) open jobs")
+      ]
+      if let watcher {
+        findings.append(
+          Finding(check: "watcher", result: .good, message: "process \(watcher.pid) on \(watcher.host)"))
+      } else {
+        findings.append(
+          Finding(
+            check: "watcher", result: open.isEmpty ? .good : .warning, message: "none is running",
+            remedy: open.isEmpty ? nil : "Start it: cloudjobs watch"))
+      }
+      return findings
+    } catch let error as StoreError where error.code == .notFound {
+      return [Finding(check: "database", result: .good, message: "\(context.databasePath) will be made by the first job")]
+    } catch {
+      return [Finding(check: "database", result: .bad, message: CommandError(error).message, remedy: "Run: cloudjobs check")]
+    }
+  }
+
+  /// Programs that the bootstrap script and the alerts need on this machine.
+  private static func programs(environment: [String: String]) -> [Finding] {
+    let needed: [(name: String, why: String, remedy: String, result: Finding.Result)] = [
+      ("sh", "runs the calculations", "Install a POSIX shell: apt install dash", .bad),
+      ("curl", "fetches inputs from the web", "apt install curl", .warning),
+    ]
+    return needed.map { program in
+      let paths = (environment["PATH"] ?? "/usr/bin:/bin").split(separator: ":")
+      let found = paths.map { "\($0)/\(program.name)" }.first { FileManager.default.isExecutableFile(atPath: $0) }
+      return Finding(
+        check: program.name, result: found == nil ? program.result : .good,
+        message: found ?? "not found; it \(program.why)", remedy: found == nil ? program.remedy : nil)
+    }
+  }
+}

@@ -1,0 +1,185 @@
+package import ArgumentParser
+internal import JobModel
+internal import JobStore
+internal import ProviderKit
+
+package struct RunCommand: AsyncParsableCommand {
+  package static let configuration = CommandConfiguration(
+    commandName: "run", abstract: "Start a calculation from a folder with its inputs",
+    discussion: """
+      The job is in the database before anything starts, so it can't get lost. The folder is copied; the calculation
+      runs in the copy and goes on when this terminal is closed.
+
+      Examples:
+        cloudjobs run my_calculation --command './solve < in > out' --budget 5
+        cloudjobs run water --basis-set cc-pVDZ --executable shci --estimated-runtime 2h --dry-run
+      """)
+
+  @OptionGroup package var global: GlobalOptions
+  @OptionGroup package var output: OutputOptions
+
+  @Argument(help: "The folder with the inputs.", completion: .directory)
+  var directory: String
+
+  @Option(help: "Where to run it: local.", completion: .list(["local"]))
+  var provider = "local"
+
+  @Option(help: "What to call the job. (default: the folder's name)")
+  var name: String?
+
+  @Option(help: "The shell command that is the calculation. (default: sh ./run.sh)")
+  var command: String?
+
+  @Option(help: ArgumentHelp("An environment variable; may be repeated.", valueName: "NAME=VALUE"))
+  var env: [String] = []
+
+  @Option(help: "The basis set; the calculation finds it in BASIS_SET.")
+  var basisSet: String?
+
+  @Option(help: "The program; the calculation finds it in EXECUTABLE.")
+  var executable: String?
+
+  @Option(help: ArgumentHelp("What the job may cost; alerts at 50, 80 and 100 %.", valueName: "dollars"))
+  var budget: String?
+
+  @Option(help: "At 100 % of the budget: alert or terminate.")
+  var budgetAction: BudgetAction = .alert
+
+  @Option(help: ArgumentHelp("Your guess; a launch that would exceed the budget is refused.", valueName: "duration"))
+  var estimatedRuntime: String?
+
+  @Option(help: ArgumentHelp("The instance ends itself after this long, watched or not.", valueName: "duration"))
+  var maxDuration: String?
+
+  @Option(help: ArgumentHelp("The instance ends itself when it was idle for this long.", valueName: "duration"))
+  var idleFor: String?
+
+  @Option(help: ArgumentHelp("Below this much CPU it counts as idle.", valueName: "percent"))
+  var idleCPU = 5
+
+  @Option(help: ArgumentHelp("Where the results go on Google Drive.", valueName: "remote:path"))
+  var gdrivePath: String?
+
+  @Option(help: ArgumentHelp("A tag; may be repeated.", valueName: "KEY=VALUE"))
+  var tag: [String] = []
+
+  @Flag(help: "Show everything that would be done, and do nothing.")
+  var dryRun = false
+
+  @Flag(help: "Stay until the job has ended; the exit code is the calculation's.")
+  var wait = false
+
+  package init() {}
+
+  package func validate() throws {
+    if !(1...100_000).contains(idleCPU) { throw ValidationError("--idle-cpu takes a percentage above 0, not \(idleCPU)") }
+  }
+
+  package func run() async throws {
+    let context = try CommandContext.make(global, format: output.format)
+    let plan = try await makePlan(context)
+    if dryRun { return show(plan, context) }
+    let store = try await context.openForWriting()
+    do {
+      try await start(plan, store, context)
+    } catch {
+      await store.close()
+      throw error
+    }
+    await store.close()
+  }
+
+  private func makePlan(_ context: CommandContext) async throws -> RunPlan {
+    let wishes = RunPlan.Wishes(
+      directory: directory, name: name, command: command, environment: env, basisSet: basisSet,
+      executable: executable, budget: budget, budgetAction: budgetAction.action, estimatedRuntime: estimatedRuntime,
+      maxDuration: maxDuration, idleFor: idleFor, idleCPU: idleCPU, gdrivePath: gdrivePath, tags: tag)
+    let name = ProviderName(matching: provider)
+    guard let provider = context.provider(name) else {
+      let known = context.providers().map(\.name.rawValue).joined(separator: ", ")
+      throw CommandError(.usage, "provider '\(printable(self.provider))' is not available; one of: \(known)")
+    }
+    let spec = try RunPlan.spec(wishes, directory: context.absolute(directory))
+    let budget = try RunPlan.budget(wishes, percents: context.settings.alerts.budgetPercents)
+    let quote = try await provider.quote(spec)
+    if let budget, let seconds = spec.estimatedRuntimeSeconds,
+      let refusal = budget.refusal(price: quote.price, estimatedRuntime: .seconds(seconds), billing: provider.billing)
+    {
+      throw CommandError(.usage, "not launched: \(refusal). Raise --budget, or shorten --estimated-runtime")
+    }
+    return RunPlan(spec: spec, budget: budget, provider: name, quote: quote)
+  }
+
+  private func show(_ plan: RunPlan, _ context: CommandContext) {
+    switch context.format {
+    case .json: context.console.out(JSONText.pretty(plan.document))
+    case .text:
+      context.console.out(plan.text.joined(separator: "\n"))
+      context.console.note("Dry run: nothing was started.")
+    }
+  }
+
+  private func start(_ plan: RunPlan, _ store: any Store, _ context: CommandContext) async throws {
+    var generator = SystemRandomNumberGenerator()
+    let now = context.clock.now()
+    var id = JobID.random(using: &generator)
+    while try await store.job(id) != nil { id = JobID.random(using: &generator) }
+    let job = Job(id: id, provider: plan.provider, spec: plan.spec, budget: plan.budget, createdAt: now)
+    let created = Event(
+      job: id, attempt: 1, at: now, kind: .created,
+      message: "\(plan.spec.name): \(plan.quote.instanceType) in \(plan.quote.region) at \(plan.quote.price.formatted)")
+    let console = context.console
+    let driver = JobDriver(context: context, store: store) { event in
+      console.note(HistoryCommand.line(event, console: console))
+    }
+    let outcome = try await driver.launch(job, created: created, patience: context.settings.watch.launchTimeout)
+    guard let stored = try await store.job(id) else { throw CommandError(.software, "job \(id) is not in the database") }
+    if wait {
+      // The results go on being looked after until the instance is gone too.
+      let seen = try await driver.eventIDs([id])
+      _ = try await driver.drive([id], patience: nil, seenEvents: seen) { $0.allSatisfy { !$0.isOpen } }
+    }
+    let last = try await store.job(id) ?? stored
+    print(last, context)
+    try finish(last, outcome, context)
+    if !wait, try await context.liveWatcher(store) == nil {
+      console.note("Nobody watches yet. Start the watcher: cloudjobs watch")
+    }
+  }
+
+  private func print(_ job: Job, _ context: CommandContext) {
+    switch context.format {
+    case .json:
+      context.console.out(
+        JSONText.pretty(JobDocument.job(job, now: context.clock.now(), billing: context.billing(job))))
+    case .text: context.console.out(job.id.rawValue)
+    }
+  }
+
+  private func finish(_ job: Job, _ outcome: JobDriver.Outcome, _ context: CommandContext) throws {
+    switch job.state {
+    case .failed where wait && job.reason == .exitCode:
+      throw ExitCode(Int32(clamping: job.attempt.exitCode ?? 1))
+    case .failed:
+      throw CommandError(
+        job.attempt.instance == nil ? .unavailable : .failure,
+        "job \(job.id) failed: \(job.reason?.phrase ?? ""): \(job.message ?? "")")
+    case .launching where outcome == .timedOut:
+      throw CommandError(.tryAgain, "job \(job.id) is still being launched; cloudjobs watch goes on with it")
+    case .terminated where wait: throw CommandError(.failure, "job \(job.id) was terminated: \(job.message ?? "")")
+    default: break
+    }
+  }
+}
+
+enum BudgetAction: String, ExpressibleByArgument, CaseIterable {
+  case alert
+  case terminate
+
+  var action: Budget.Action {
+    switch self {
+    case .alert: .alert
+    case .terminate: .terminate
+    }
+  }
+}

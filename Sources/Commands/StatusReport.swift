@@ -1,0 +1,144 @@
+internal import JobModel
+internal import JobStore
+internal import ProviderKit
+
+/// Everything that `status` shows of a job.
+struct StatusReport {
+  var job: Job
+  var now: Timestamp
+  var billing: BillingRule
+  /// What the provider said just now; nil if it was not asked.
+  var live: Observation?
+  var inputs: FileCount?
+  var logFile: String?
+  var events: [StoredEvent]
+  var undelivered: [Delivery]
+  var watcher: Holder?
+
+  static func make(
+    _ job: Job, _ store: any Store, _ context: CommandContext, offline: Bool, detailed: Bool
+  ) async throws -> StatusReport {
+    var report = StatusReport(
+      job: job, now: context.clock.now(), billing: context.billing(job),
+      events: detailed ? try await store.events(of: job.id, limit: nil) : [],
+      undelivered: try await store.deliveries(DeliveryQuery(states: [.pending, .dead], job: job.id)),
+      watcher: try await context.liveWatcher(store))
+    guard let reference = InstanceReference(job), let provider = context.provider(job.provider) else { return report }
+    report.logFile = (provider as? any LogProviding)?.logFile(of: reference)
+    report.inputs = await (provider as? any FileListing)?.inputs(of: reference)
+    if !offline, job.isOpen { report.live = await provider.observe([reference])[reference.token] }
+    return report
+  }
+
+  var document: JSONValue {
+    guard case .object(var members) = JobDocument.job(job, now: now, billing: billing) else { return .null }
+    members["observation"] = live.map { JobDocument.observation($0, at: now) } ?? .null
+    members["input_files"] =
+      inputs.map { .object(["count": .integer(Int64($0.files)), "bytes": .integer($0.bytes)]) } ?? .null
+    members["log_file"] = .optional(logFile)
+    members["events"] = .array(events.map(JobDocument.event))
+    members["undelivered_alerts"] = .array(undelivered.map(JobDocument.delivery))
+    members["watched"] = .bool(watcher != nil)
+    return .object(members)
+  }
+
+  func text(_ console: Console) -> [String] {
+    var lines = [String(repeating: "=", count: 80), "JOB STATUS: \(job.id)", String(repeating: "=", count: 80)]
+    lines.append("Status: " + console.colored(job.state.rawValue.uppercased(), of: job.state))
+    if let reason = job.reason {
+      lines.append("Reason: \(reason.phrase)" + (job.message.map { " (\(printable($0)))" } ?? ""))
+    }
+    if job.spec.name != job.id.rawValue { lines.append("Name: \(printable(job.spec.name))") }
+    lines.append("Provider: \(job.provider)")
+    if let instance = job.attempt.instance {
+      lines.append("Instance: \(printable(instance.type)) in \(printable(instance.zone ?? instance.region))")
+    }
+    lines.append("Created: \(LocalZone.text(job.createdAt))")
+    if let started = job.startedAt { lines.append("Started: \(LocalZone.text(started))") }
+    if let ended = job.endedAt {
+      lines.append("Completed: \(LocalZone.text(ended)) (after \(DurationText.short(job.duration(at: now))))")
+    }
+    if job.attempt.number > 1 { lines.append("Attempt: \(job.attempt.number)") }
+    lines += money
+    lines += instanceSection
+    lines += fileSections
+    if !undelivered.isEmpty {
+      lines += ["", "UNDELIVERED ALERTS:", String(repeating: "-", count: 40)]
+      lines += undelivered.map { "\($0.channel): \(printable($0.alert.title)) (\($0.state.rawValue), \($0.tries) tries)" }
+    }
+    if !events.isEmpty {
+      lines += ["", "HISTORY:", String(repeating: "-", count: 40)]
+      lines += events.map { HistoryCommand.line($0.event, console: console) }
+    }
+    if job.isOpen, watcher == nil {
+      lines += ["", "Nobody watches this job. Start: cloudjobs watch"]
+    }
+    return lines
+  }
+
+  private var money: [String] {
+    var lines = ["Estimated cost: \(job.cost(at: now, rule: billing).formatted(decimals: 4))"]
+    if let price = job.attempt.price { lines[0] += " (\(price.formatted))" }
+    if let budget = job.budget {
+      let spent = job.cost(at: now, rule: billing)
+      let percent = budget.limit.units > 0 ? Int((spent.dollars / budget.limit.dollars * 100).rounded(.down)) : 100
+      lines.append("Budget: \(budget.limit.formatted()) (\(percent) % spent, then \(budget.action.rawValue))")
+    }
+    return lines
+  }
+
+  private var instanceSection: [String] {
+    guard let instance = job.attempt.instance else { return [] }
+    var lines = ["", "INSTANCE STATUS:", String(repeating: "-", count: 40)]
+    var asOf = job.attempt.seenAt
+    switch live {
+    case .known(let report):
+      lines.append("State: \(report.state.rawValue)")
+      if let phase = report.beacon?.phase { lines.append("Phase: \(phase.rawValue)") }
+      if let cpu = report.beacon?.cpuPercent { lines.append("CPU: \(cpu) %") }
+      asOf = now
+    case .absent: lines.append("State: the provider does not know this instance")
+    case .unreachable(let message): lines.append("State: unknown, the provider does not answer (\(printable(message)))")
+    case nil: lines.append("State: \(job.attempt.instanceState?.rawValue ?? "unknown")")
+    }
+    lines.append("Instance ID: \(printable(instance.id))")
+    if let ip = instance.publicIP { lines.append("Public IP: \(ip)") }
+    if let ip = instance.privateIP { lines.append("Private IP: \(ip)") }
+    if let heartbeat = job.attempt.heartbeatAt, job.isOpen {
+      lines.append("Heartbeat: \(DurationText.short(now - heartbeat)) ago")
+    }
+    if let asOf {
+      lines.append("As of: \(LocalZone.text(asOf))" + (asOf == now ? " (now)" : " (\(DurationText.short(now - asOf)) ago)"))
+    }
+    if let wish = job.wish {
+      lines.append("Termination requested \(DurationText.short(now - wish.at)) ago: \(wish.reason.phrase), asked \(wish.tries) times")
+    }
+    return lines
+  }
+
+  private var fileSections: [String] {
+    var lines: [String] = []
+    if let inputs {
+      lines += ["", "INPUT FILES (\(job.spec.s3InputPath == nil ? job.provider.rawValue : "S3")):", String(repeating: "-", count: 40)]
+      lines.append("Files: \(inputs.files)")
+      lines.append("Total size: \(Self.grouped(inputs.bytes)) bytes")
+    }
+    if job.spec.gdrivePath != nil || logFile != nil {
+      lines += ["", "RESULTS:", String(repeating: "-", count: 40)]
+      if let logFile { lines.append("Output: \(logFile)") }
+      if let path = job.spec.gdrivePath { lines.append("Google Drive: \(printable(path))") }
+      lines.append("Last sync: \(job.attempt.syncedAt.map(LocalZone.text) ?? "never")")
+    }
+    return lines
+  }
+
+  /// `2,456,789`.
+  static func grouped(_ number: Int64) -> String {
+    var text = ""
+    for (index, digit) in String(number.magnitude).reversed().enumerated() {
+      if index > 0, index % 3 == 0 { text.append(",") }
+      text.append(digit)
+    }
+    return (number < 0 ? "-" : "") + String(text.reversed())
+  }
+}

@@ -1,0 +1,61 @@
+internal import Foundation
+internal import Synchronization
+
+/// The terminal while the live table is on it: raw keys, the alternate screen, and everything put back at the end.
+final class Terminal: Sendable {
+  private let saved: Mutex<termios?>
+  private let keys: AsyncStream<UInt8>.Continuation
+  private let reader: any DispatchSourceRead
+  /// Keys as they are pressed.
+  let pressed: AsyncStream<UInt8>
+
+  /// Takes the terminal over, or returns nil if there is none.
+  init?() {
+    guard isatty(0) == 1, isatty(1) == 1 else { return nil }
+    var settings = termios()
+    guard tcgetattr(0, &settings) == 0 else { return nil }
+    saved = Mutex(settings)
+    settings.c_lflag &= ~tcflag_t(ECHO | ICANON)
+    tcsetattr(0, TCSANOW, &settings)
+    (pressed, keys) = AsyncStream.makeStream(of: UInt8.self, bufferingPolicy: .bufferingNewest(16))
+    let source = DispatchSource.makeReadSource(fileDescriptor: 0, queue: DispatchQueue(label: "cloudjobs.keys"))
+    source.setEventHandler { [keys] in
+      var byte: UInt8 = 0
+      // The end of the input ends the source: it would be ready for ever.
+      if read(0, &byte, 1) == 1 { keys.yield(byte) } else { source.cancel() }
+    }
+    reader = source
+    source.resume()
+    Self.write("\u{1B}[?1049h\u{1B}[?25l")
+  }
+
+  /// Columns and rows now.
+  static func size() -> (width: Int, height: Int) {
+    var size = winsize()
+    guard ioctl(1, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0, size.ws_row > 0 else { return (80, 24) }
+    return (Int(size.ws_col), Int(size.ws_row))
+  }
+
+  /// Draws over what is there, so that nothing flickers.
+  func show(_ lines: [String]) {
+    var text = "\u{1B}[?2026h\u{1B}[H"
+    for (index, line) in lines.enumerated() { text += line + "\u{1B}[K" + (index < lines.count - 1 ? "\r\n" : "") }
+    Self.write(text + "\u{1B}[J\u{1B}[?2026l")
+  }
+
+  /// Gives the terminal back as it was. May be called twice.
+  func restore() {
+    let settings = saved.withLock { saved -> termios? in
+      defer { saved = nil }
+      return saved
+    }
+    guard var settings else { return }
+    Self.write("\u{1B}[?25h\u{1B}[?1049l")
+    tcsetattr(0, TCSANOW, &settings)
+    keys.finish()
+    reader.cancel()
+  }
+
+  /// A terminal that is gone can't be told.
+  private static func write(_ text: String) { try? FileHandle.standardOutput.write(contentsOf: Data(text.utf8)) }
+}
