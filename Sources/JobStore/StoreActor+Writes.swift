@@ -67,13 +67,11 @@ extension StoreActor {
         try db.run("DELETE FROM jobs WHERE id = ?") { $0.add(id.rawValue) }
       }
       // An alert that is still on its way is delivered first; a later cleanup takes it.
-      if !ids.isEmpty || moment > Timestamp(rawValue: 0) {
-        try db.run(
-          """
-          DELETE FROM alerts WHERE job IS NOT NULL AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = alerts.job)
-            AND NOT EXISTS (SELECT 1 FROM deliveries WHERE alert = alerts.id AND state = 'pending')
-          """)
-      }
+      try db.run(
+        """
+        DELETE FROM alerts WHERE job IS NOT NULL AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = alerts.job)
+          AND NOT EXISTS (SELECT 1 FROM deliveries WHERE alert = alerts.id AND state = 'pending')
+        """)
       return ids
     }
   }
