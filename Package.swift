@@ -36,6 +36,8 @@ let package = Package(
       name: "JobStore",
       dependencies: [
         "JobModel", .product(name: "GRDB", package: "GRDB.swift"),
+        // The C functions that GRDB does not wrap: file controls, errors by number, rows of any type.
+        .product(name: "GRDBSQLite", package: "GRDB.swift"),
         .product(name: "DequeModule", package: "swift-collections"),
       ]),
     .testTarget(name: "JobStoreTests", dependencies: ["JobStore", "TestSupport"]),

@@ -1,0 +1,176 @@
+import GRDB
+
+/// The tables, as steps from each version to the next. `user_version` counts the steps a file has had.
+struct Schema: Sendable {
+  struct Step: Sendable {
+    let run: @Sendable (Database) throws -> Void
+  }
+
+  /// Step number n makes version n + 1.
+  var steps: [Step]
+
+  var version: Int { steps.count }
+
+  /// "cjob": tells our files from those of other programs (`PRAGMA application_id`).
+  static let applicationID: Int32 = 0x636a_6f62
+
+  static let current = Schema(steps: [Step { try $0.execute(sql: v1) }])
+
+  /// Takes a file from whichever version it has to this one, in the caller's transaction.
+  func migrate(_ db: Database, from version: Int) throws {
+    for step in steps.dropFirst(version) { try step.run(db) }
+    if version == 0 { try db.execute(sql: "PRAGMA application_id = \(Self.applicationID)") }
+    try db.execute(sql: "PRAGMA user_version = \(self.version)")
+  }
+
+  /// Times are milliseconds since 1970, amounts are `Money` units, prices whole microdollars an hour.
+  ///
+  /// `alerts.job` has no foreign key on purpose: an alert that is still on its way outlives the cleanup of its job.
+  static let v1 = """
+    CREATE TABLE leases(
+      owner TEXT PRIMARY KEY NOT NULL,
+      role TEXT NOT NULL,
+      host TEXT NOT NULL,
+      pid INTEGER NOT NULL,
+      acquired_at INTEGER NOT NULL,
+      expires_at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE jobs(
+      id TEXT PRIMARY KEY NOT NULL,
+      provider TEXT NOT NULL,
+      name TEXT NOT NULL,
+      folded_name TEXT NOT NULL,
+      spec TEXT NOT NULL,
+      created_at INTEGER NOT NULL,
+      budget_limit INTEGER,
+      budget_action TEXT,
+      budget_percents TEXT,
+      state TEXT NOT NULL,
+      reason TEXT,
+      message TEXT,
+      updated_at INTEGER NOT NULL,
+      started_at INTEGER,
+      ended_at INTEGER,
+      attempt INTEGER NOT NULL,
+      earlier_cost INTEGER NOT NULL,
+      cost INTEGER NOT NULL,
+      wish_reason TEXT,
+      wish_message TEXT,
+      wish_at INTEGER,
+      wish_final_sync INTEGER,
+      wish_tries INTEGER,
+      crossed TEXT NOT NULL,
+      open INTEGER NOT NULL,
+      revision INTEGER NOT NULL,
+      owner TEXT,
+      epoch INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX jobs_newest ON jobs(created_at, id);
+    CREATE INDEX jobs_by_provider ON jobs(provider, created_at, id);
+    CREATE INDEX jobs_by_state ON jobs(state, created_at, id);
+    CREATE INDEX jobs_open ON jobs(created_at, id) WHERE open = 1;
+    CREATE INDEX jobs_by_owner ON jobs(owner) WHERE owner IS NOT NULL;
+    CREATE INDEX jobs_summary ON jobs(state, provider, cost);
+
+    CREATE TABLE attempts(
+      job TEXT NOT NULL REFERENCES jobs(id) ON DELETE CASCADE,
+      number INTEGER NOT NULL,
+      token TEXT NOT NULL,
+      requested_at INTEGER NOT NULL,
+      instance_id TEXT,
+      instance_type TEXT,
+      region TEXT,
+      zone TEXT,
+      public_ip TEXT,
+      private_ip TEXT,
+      spot_request_id TEXT,
+      instance_state TEXT,
+      launched_at INTEGER,
+      ended_at INTEGER,
+      seen_at INTEGER,
+      absent_since INTEGER,
+      unreachable_since INTEGER,
+      heartbeat_at INTEGER,
+      heartbeat_lost INTEGER NOT NULL,
+      phase TEXT,
+      exit_code INTEGER,
+      synced_at INTEGER,
+      PRIMARY KEY(job, number)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE price_segments(
+      job TEXT NOT NULL,
+      attempt INTEGER NOT NULL,
+      position INTEGER NOT NULL,
+      from_at INTEGER NOT NULL,
+      price INTEGER NOT NULL,
+      PRIMARY KEY(job, attempt, position),
+      FOREIGN KEY(job, attempt) REFERENCES attempts(job, number) ON DELETE CASCADE
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE events(
+      seq INTEGER PRIMARY KEY AUTOINCREMENT,
+      job TEXT NOT NULL REFERENCES jobs(id) ON DELETE CASCADE,
+      attempt INTEGER NOT NULL,
+      at INTEGER NOT NULL,
+      kind TEXT NOT NULL,
+      reason TEXT,
+      message TEXT NOT NULL,
+      key TEXT
+    ) STRICT;
+    CREATE INDEX events_of_job ON events(job, seq);
+
+    CREATE TABLE requests(
+      id TEXT PRIMARY KEY NOT NULL,
+      job TEXT NOT NULL REFERENCES jobs(id) ON DELETE CASCADE,
+      kind TEXT NOT NULL,
+      body TEXT NOT NULL,
+      at INTEGER NOT NULL,
+      answered_at INTEGER
+    ) STRICT;
+    CREATE INDEX requests_open ON requests(at, id) WHERE answered_at IS NULL;
+    CREATE INDEX requests_of_job ON requests(job, at, id);
+
+    CREATE TABLE alerts(
+      id TEXT PRIMARY KEY NOT NULL,
+      rule TEXT NOT NULL,
+      severity TEXT NOT NULL,
+      at INTEGER NOT NULL,
+      job TEXT,
+      title TEXT NOT NULL,
+      facts TEXT NOT NULL,
+      next_command TEXT,
+      channels TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX alerts_of_job ON alerts(job) WHERE job IS NOT NULL;
+
+    CREATE TABLE deliveries(
+      id INTEGER PRIMARY KEY AUTOINCREMENT,
+      alert TEXT NOT NULL REFERENCES alerts(id) ON DELETE CASCADE,
+      channel TEXT NOT NULL,
+      state TEXT NOT NULL,
+      tries INTEGER NOT NULL,
+      created_at INTEGER NOT NULL,
+      next_try_at INTEGER NOT NULL,
+      last_try_at INTEGER,
+      answer TEXT,
+      UNIQUE(alert, channel)
+    ) STRICT;
+    CREATE INDEX deliveries_due ON deliveries(next_try_at, id) WHERE state = 'pending';
+    CREATE INDEX deliveries_by_state ON deliveries(state, id);
+
+    CREATE TABLE syncs(
+      id INTEGER PRIMARY KEY AUTOINCREMENT,
+      job TEXT NOT NULL,
+      attempt INTEGER NOT NULL,
+      at INTEGER NOT NULL,
+      state TEXT NOT NULL,
+      files INTEGER,
+      bytes INTEGER,
+      message TEXT,
+      FOREIGN KEY(job, attempt) REFERENCES attempts(job, number) ON DELETE CASCADE
+    ) STRICT;
+    CREATE INDEX syncs_of_job ON syncs(job, attempt, at);
+    """
+}

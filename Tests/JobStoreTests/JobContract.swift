@@ -1,0 +1,239 @@
+import JobModel
+import Testing
+
+@testable import JobStore
+
+/// What is kept of jobs, their history and the wishes for them, on every engine.
+@Suite struct JobContract {
+  let a = OwnerID(rawValue: "a")
+
+  @Test(arguments: Engine.allCases) func everyFieldComesBack(_ engine: Engine) async throws {
+    try await engine.run { store in
+      let full = makeFullJob("job1")
+      let lease = try #require(try await store.insert(full, events: [event(full.id, .created)], owner: a, at: at(9)))
+      #expect(try await store.job(full.id) == full)
+      // A commit that empties every field, and one that fills them again.
+      var bare = makeJob("job1", provider: .aws)
+      bare.attempt = Attempt(job: bare.id, number: 2, requestedAt: at(1))
+      #expect(try await store.commit([LeasedChange(lease, Change(job: bare))], at: at(9)).isEmpty)
+      bare.revision = 8
+      #expect(try await store.job(full.id) == bare)
+      #expect(try await store.commit([LeasedChange(lease, Change(job: full))], at: at(9)).isEmpty)
+      var refilled = full
+      refilled.revision = 9
+      #expect(try await store.job(full.id) == refilled)
+    }
+  }
+
+  @Test(arguments: Engine.allCases) func specProviderAndCreationStay(_ engine: Engine) async throws {
+    try await engine.run { store in
+      let lease = try #require(try await store.insert(makeJob("job1"), events: [], owner: a, at: at(0)))
+      var other = Job(
+        id: id("job1"), provider: .gcp, spec: JobSpec(name: "other", directory: "/", command: "false"), budget: nil,
+        createdAt: at(99))
+      other.state = .launched
+      _ = try await store.commit([LeasedChange(lease, Change(job: other))], at: at(1))
+      let stored = try #require(try await store.job(id("job1")))
+      #expect(stored.spec == makeJob("job1").spec)
+      #expect(stored.provider == .local)
+      #expect(stored.createdAt == start)
+      #expect(stored.state == .launched)
+    }
+  }
+
+  @Test(arguments: Engine.allCases) func aTakenIdIsRefusedAlone(_ engine: Engine) async throws {
+    try await engine.run { store in
+      try await store.insert(makeJob("job1"), events: [], owner: nil, at: at(0))
+      // Many at once, so that the refused one shares a transaction with good ones.
+      let refusals = try await withThrowingTaskGroup(of: StoreError?.self) { group in
+        for number in 0..<50 {
+          group.addTask {
+            do throws(StoreError) {
+              let name = number % 10 == 0 ? "job1" : "x\(number)"
+              try await store.insert(makeJob(name), events: [event(id(name))], owner: nil, at: at(1))
+              return nil
+            } catch {
+              return error
+            }
+          }
+        }
+        var refusals: [StoreError] = []
+        for try await refusal in group { if let refusal { refusals.append(refusal) } }
+        return refusals
+      }
+      #expect(refusals.map(\.code) == Array(repeating: .exists, count: 5))
+      #expect(try await store.jobs(JobQuery()).count == 46)
+      #expect(try await store.recentEvents(limit: 999).count == 45)
+    }
+  }
+
+  @Test(arguments: Engine.allCases) func filtersApplyBeforeTheLimit(_ engine: Engine) async throws {
+    try await engine.run { store in
+      for number in 0..<60 {
+        var job = makeJob("job\(number)", provider: number % 3 == 0 ? .aws : .local, created: at(Int64(number / 2)))
+        job.state = JobState.allCases[number % JobState.allCases.count]
+        job.spec.name = number == 1 ? "BÄR%_x" : "n\(number)"
+        try await store.insert(job, events: [], owner: nil, at: at(100))
+      }
+      let all = try await store.jobs(JobQuery())
+      #expect(all.count == 60)
+      #expect(zip(all, all.dropFirst()).allSatisfy { ($0.createdAt, $0.id) > ($1.createdAt, $1.id) })
+      let aws = try await store.jobs(JobQuery(provider: .aws, limit: 5))
+      #expect(aws == Array(all.filter { $0.provider == .aws }.prefix(5)))
+      let states = try await store.jobs(JobQuery(states: [.failed, .running], provider: .local, limit: 7))
+      #expect(states == Array(all.filter { [.failed, .running].contains($0.state) && $0.provider == .local }.prefix(7)))
+      #expect(try await store.jobs(JobQuery(createdSince: at(29))).count == 2)
+      #expect(try await store.jobs(JobQuery(name: "bär%_", limit: 1)).map(\.id) == [id("job1")])
+      #expect(try await store.jobs(JobQuery(name: "n_")).isEmpty)
+      #expect(try await store.jobs(JobQuery(openOnly: true)) == all.filter(\.isOpen))
+      #expect(try await store.jobs(JobQuery(limit: 0)).isEmpty)
+    }
+  }
+
+  @Test(arguments: Engine.allCases) func prefixes(_ engine: Engine) async throws {
+    try await engine.run { store in
+      for name in ["abc", "abd", "ab", "b", "A", "a_z", "a-z"] {
+        try await store.insert(makeJob(name), events: [], owner: nil, at: at(0))
+      }
+      #expect(try await store.ids(prefix: "ab", limit: 9).map(\.rawValue) == ["ab", "abc", "abd"])
+      #expect(try await store.ids(prefix: "ab", limit: 2).map(\.rawValue) == ["ab", "abc"])
+      #expect(try await store.ids(prefix: "", limit: 99).count == 7)
+      #expect(try await store.ids(prefix: "ab%", limit: 9).isEmpty)
+      #expect(try await store.job(id("nojob")) == nil)
+    }
+  }
+
+  @Test(arguments: Engine.allCases) func summaryCountsStoredCosts(_ engine: Engine) async throws {
+    try await engine.run { store in
+      var running = makeFullJob("job1")
+      running.attempt.endedAt = nil
+      let lease = try #require(try await store.insert(running, events: [], owner: a, at: at(62)))
+      let cost = running.cost(at: at(62), rule: .perSecond)
+      #expect(cost > running.earlierCost)
+      try await store.insert(makeJob("job2", provider: .aws), events: [], owner: nil, at: at(0))
+      #expect(
+        try await store.summary(JobQuery(limit: 1)) == [
+          SummaryRow(state: .launching, provider: .aws, count: 1, cost: .zero),
+          SummaryRow(state: .running, provider: .aws, count: 1, cost: cost),
+        ])
+      running.state = .failed
+      running.attempt.endedAt = at(3602)
+      _ = try await store.commit([LeasedChange(lease, Change(job: running))], at: at(9999))
+      #expect(
+        try await store.summary(JobQuery(states: [.failed])) == [
+          SummaryRow(
+            state: .failed, provider: .aws, count: 1, cost: running.cost(at: at(3602), rule: .perSecond))
+        ])
+    }
+  }
+
+  @Test(arguments: Engine.allCases) func historyInTheOrderOfCommits(_ engine: Engine) async throws {
+    try await engine.run { store in
+      let one = try #require(
+        try await store.insert(makeJob("job1"), events: [event(id("job1"), .created)], owner: a, at: at(0)))
+      let two = try #require(
+        try await store.insert(makeJob("job2"), events: [event(id("job2"), .created)], owner: a, at: at(0)))
+      for (lease, kind) in [(one, Event.Kind.launched), (two, .launched), (one, .failed)] {
+        let change = Change(
+          job: makeJob(lease.job.rawValue), events: [event(lease.job, kind), event(lease.job, .priceChanged)])
+        #expect(try await store.commit([LeasedChange(lease, change)], at: at(1)).isEmpty)
+      }
+      let events = try await store.events(of: id("job1"), limit: nil)
+      #expect(events.map(\.event.kind) == [.created, .launched, .priceChanged, .failed, .priceChanged])
+      #expect(events.first?.event == event(id("job1"), .created))
+      #expect(try await store.events(of: id("job1"), limit: 2) == Array(events.prefix(2)))
+      #expect(try await store.recentEvents(limit: 3).map(\.event.kind) == [.priceChanged, .failed, .priceChanged])
+    }
+  }
+
+  @Test(arguments: Engine.allCases) func wishesStayUntilTheyAreAnswered(_ engine: Engine) async throws {
+    try await engine.run { store in
+      let lease = try #require(try await store.insert(makeJob("job1"), events: [], owner: a, at: at(0)))
+      let other = try #require(try await store.insert(makeJob("job2"), events: [], owner: a, at: at(0)))
+      func wish(_ name: String, _ job: String, _ seconds: Int64) -> JobRequest {
+        JobRequest(
+          id: name, job: id(job),
+          kind: .terminate(TerminationWish(reason: .userRequest, message: "“now”", at: at(seconds), finalSync: false)),
+          at: at(seconds))
+      }
+      for request in [wish("r2", "job1", 2), wish("r1", "job1", 1), wish("r3", "job2", 1), wish("r1", "job1", 9)] {
+        try await store.file(request)
+      }
+      #expect(try await store.openRequests(of: nil) == [wish("r1", "job1", 1), wish("r3", "job2", 1), wish("r2", "job1", 2)])
+      #expect(try await store.openRequests(of: id("job2")) == [wish("r3", "job2", 1)])
+      let refusal = await #expect(throws: StoreError.self) { try await store.file(wish("r4", "nojob", 1)) }
+      #expect(refusal?.code == .notFound)
+      // Another job's commit does not answer it.
+      _ = try await store.commit([LeasedChange(other, Change(job: makeJob("job2"), answered: ["r1"]))], at: at(3))
+      _ = try await store.commit([LeasedChange(lease, Change(job: makeJob("job1"), answered: ["r2"]))], at: at(3))
+      #expect(try await store.openRequests(of: nil).map(\.id) == ["r1", "r3"])
+      try await store.file(wish("r2", "job1", 5))
+      #expect(try await store.openRequests(of: nil).map(\.id) == ["r1", "r3"])
+    }
+  }
+
+  @Test(arguments: Engine.allCases) func cleanupLeavesOpenJobs(_ engine: Engine) async throws {
+    try await engine.run { store in
+      func add(_ name: String, _ state: JobState, ended: Timestamp?, live: Bool = false) async throws {
+        var job = makeJob(name)
+        job.state = state
+        job.endedAt = ended
+        job.updatedAt = at(50)
+        if live { job.attempt.instance = Instance(id: "i", type: "t", region: "r") }
+        let lease = try #require(try await store.insert(job, events: [event(job.id)], owner: a, at: at(0)))
+        _ = try await store.commit(
+          [LeasedChange(lease, Change(job: job, alerts: [alert("alert-\(name)", job: job.id)]))], at: at(0))
+        try await store.file(
+          JobRequest(
+            id: "r-\(name)", job: job.id, kind: .terminate(TerminationWish(reason: .budget, at: start)), at: start))
+      }
+      try await add("old", .completed, ended: at(10))
+      try await add("edge", .completed, ended: at(60))
+      try await add("undated", .terminated, ended: nil)
+      try await add("active", .running, ended: at(10))
+      try await add("living", .failed, ended: at(10), live: true)
+      let deliveries = try await store.deliveries(DeliveryQuery(job: id("old")))
+      #expect(try await store.cleanup(endedBefore: at(60), dryRun: true) == [id("old"), id("undated")])
+      #expect(try await store.jobs(JobQuery()).count == 5)
+      try await store.settle(deliveries.map { DeliveryOutcome(delivery: $0.id, at: at(1), result: .dead, answer: "") })
+      #expect(try await store.cleanup(endedBefore: at(60), dryRun: false) == [id("old"), id("undated")])
+      #expect(try await store.jobs(JobQuery()).count == 3)
+      #expect(try await store.events(of: id("old"), limit: nil).isEmpty)
+      #expect(try await store.openRequests(of: nil).map(\.id) == ["r-active", "r-edge", "r-living"])
+      // What was still on its way goes on; what was given up went with the job.
+      #expect(
+        try await store.deliveries(DeliveryQuery()).map(\.alert.id)
+          == ["alert-living", "alert-active", "alert-undated", "alert-edge"])
+      #expect(try await store.cleanup(endedBefore: at(60), dryRun: false).isEmpty)
+    }
+  }
+
+  @Test(arguments: Engine.allCases) func afterTheEndEverythingIsRefused(_ engine: Engine) async throws {
+    try await engine.run { store in
+      await store.close()
+      await store.close()
+      let read = await #expect(throws: StoreError.self) { try await store.job(id("job1")) }
+      #expect(read?.code == .closed)
+      let write = await #expect(throws: StoreError.self) {
+        try await store.insert(makeJob("job1"), events: [], owner: nil, at: at(0))
+      }
+      #expect(write?.code == .closed)
+    }
+  }
+
+  @Test(arguments: Engine.allCases) func aCancelledCallersWriteIsKept(_ engine: Engine) async throws {
+    try await engine.run { store in
+      let task = Task { try await insertWhileCancelled(store) }
+      let seen = try await task.value
+      #expect(seen?.id == id("job1"))
+      #expect(try await store.job(id("job1")) != nil)
+    }
+  }
+
+  private func insertWhileCancelled(_ store: any Store) async throws -> Job? {
+    withUnsafeCurrentTask { $0?.cancel() }
+    try await store.insert(makeJob("job1"), events: [], owner: nil, at: at(0))
+    #expect(Task.isCancelled)
+    return try await store.job(id("job1"))
+  }
+}
