@@ -1,1 +1,440 @@
 #!/bin/sh
+# Runs one calculation on an instance, the same way on every provider: stages the inputs, starts the command,
+# keeps the beacon, keeps the limits when nobody watches, ends everything that was started.
+#
+#   sh bootstrap.sh DIR
+#
+# DIR holds job.conf (shell assignments, see BootstrapJob) and the manifest of the inputs. What the script writes there:
+#   identity     pid, start time, boot id, epoch ms; made by a hard link, so the first script in DIR is the only one
+#   beacon.json  the status document, replaced as a whole
+#   output.log   what the calculation printed
+#   staged       number and bytes of the input files
+# What others may write there: terminate (the instance is to end), no-final-sync, interrupt (the preemption notice).
+# Times whose name ends in _cs are hundredths of a second.
+set -u
+umask 077
+unset CDPATH
+NL='
+'
+TAB=$(printf '\t')
+
+cd "${1:?usage: sh bootstrap.sh DIR}" || exit 74
+DIR=$(pwd -P; echo x)
+DIR=${DIR%??}
+. ./job.conf || exit 65
+export CLOUDJOBS_JOB_ID="$cj_job" CLOUDJOBS_ATTEMPT="$cj_attempt" CLOUDJOBS_TOKEN="$cj_token"
+export CLOUDJOBS_MARK="$cj_token;"
+
+PHASE=booting STARTED='' FINISHED='' EXIT='' ENDED_BY='' MESSAGE='' SYNCED='' CPU_PERCENT='' LAST_MOMENT=''
+STOP='' CHILD='' MONITOR='' NAP='' NEXT_BEAT=0
+
+# --- time ---
+
+case $(date +%s%3N) in
+  '' | *[!0-9]*) now() { NOW=$(date +%s)000; } ;;
+  *) now() { NOW=$(date +%s%3N); } ;;
+esac
+
+# Hundredths of a second since boot: no process is started for it, and no clock change moves it.
+uptime_cs() {
+  read -r UP _ </proc/uptime
+  UP=${UP%.*}${UP#*.}
+}
+
+# Not every sleep takes fractions.
+if sleep 0.01 2>/dev/null; then
+  seconds() { SECONDS_TEXT=$(($1 / 100)).$(($1 / 10 % 10))$(($1 % 10)); }
+else
+  seconds() { SECONDS_TEXT=$((($1 + 99) / 100)); }
+fi
+
+nap() {
+  seconds "$1"
+  sleep "$SECONDS_TEXT"
+}
+
+# --- processes ---
+
+# Reads /proc/PID/stat; the name in it may hold blanks, brackets and newlines.
+stat_of() {
+  stat_line=''
+  { while IFS= read -r stat_part; do stat_line="$stat_line $stat_part"; done <"/proc/$1/stat"; } 2>/dev/null
+  [ -n "$stat_line" ] || return 1
+  # shellcheck disable=SC2086
+  set -- ${stat_line##*')'}
+  [ $# -ge 20 ] || return 1
+  STATE=$1 PARENT=$2 SESSION_OF=$4 CPU_OF=$((${12} + ${13} + ${14} + ${15})) START=${20}
+}
+
+# PIDS: the processes of this instance except its own shells: members of its session and whoever carries its mark.
+# CPU: what they have used, in clock ticks.
+processes() {
+  PIDS='' CPU=0
+  marked=$NL$(grep -lF "CLOUDJOBS_MARK=$cj_token;" /proc/[0-9]*/environ 2>/dev/null)$NL
+  for pid in /proc/[0-9]*; do
+    pid=${pid#/proc/}
+    if [ "$pid" = $$ ] || [ "$pid" = "$SELF" ] || [ "$pid" = "$MONITOR" ]; then continue; fi
+    stat_of "$pid" || continue
+    case $STATE in Z | X) continue ;; esac
+    if [ "$SESSION_OF" != "$SESSION" ]; then
+      case $marked in *"$NL/proc/$pid/environ$NL"*) ;; *) continue ;; esac
+    fi
+    PIDS="$PIDS $pid" CPU=$((CPU + CPU_OF))
+  done
+}
+
+# TERM, the grace period, KILL. 1 if something can't be ended.
+end_processes() {
+  processes
+  [ -n "$PIDS" ] || return 0
+  # shellcheck disable=SC2086
+  kill -TERM $PIDS 2>/dev/null
+  # shellcheck disable=SC2086
+  kill -CONT $PIDS 2>/dev/null
+  uptime_cs
+  kill_at=$((UP + cj_grace_cs)) give_up_at=$((UP + cj_grace_cs + 1000)) pause=2
+  while :; do
+    nap $pause
+    [ $pause -ge 32 ] || pause=$((pause * 2))
+    processes
+    [ -n "$PIDS" ] || return 0
+    uptime_cs
+    [ "$UP" -lt "$NEXT_BEAT" ] || beacon
+    [ "$UP" -ge "$kill_at" ] || continue
+    # shellcheck disable=SC2086
+    kill -KILL $PIDS 2>/dev/null
+    [ "$UP" -lt "$give_up_at" ] || return 1
+  done
+}
+
+# --- beacon ---
+
+# A text as it may stand inside a JSON string.
+clean() {
+  CLEAN=$(printf '%s' "$1" | LC_ALL=C tr '"\\' "'/" | LC_ALL=C tr '\000-\037\177' '                                 ' | LC_ALL=C cut -c 1-500)
+}
+
+beacon() {
+  now
+  text="{\"version\":1,\"job\":\"$cj_job\",\"attempt\":$cj_attempt,\"phase\":\"$PHASE\",\"heartbeatAt\":$NOW"
+  [ -z "$STARTED" ] || text="$text,\"startedAt\":$STARTED"
+  [ -z "$FINISHED" ] || text="$text,\"finishedAt\":$FINISHED"
+  [ -z "$EXIT" ] || text="$text,\"exitCode\":$EXIT"
+  [ -z "$ENDED_BY" ] || text="$text,\"endedBy\":\"$ENDED_BY\""
+  if [ -n "$MESSAGE" ]; then
+    clean "$MESSAGE"
+    text="$text,\"message\":\"$CLEAN\""
+  fi
+  [ -z "$SYNCED" ] || text="$text,\"lastSyncAt\":$SYNCED"
+  [ -z "$CPU_PERCENT" ] || text="$text,\"cpuPercent\":$CPU_PERCENT"
+  [ -z "$LAST_MOMENT" ] || text="$text,\"lastMoment\":$LAST_MOMENT"
+  printf '%s}\n' "$text" >"beacon.$SELF" && mv -f "beacon.$SELF" beacon.json
+  uptime_cs
+  NEXT_BEAT=$((UP + cj_heartbeat_cs))
+}
+
+# --- monitor: heartbeats, limits and notices, in a process of its own so that the script can wait for the command ---
+
+# Never runs beside a change of phase: it is stopped before and started again after.
+start_monitor() {
+  monitor "$1" &
+  MONITOR=$!
+}
+
+stop_monitor() {
+  [ -n "$MONITOR" ] || return 0
+  kill -TERM "$MONITOR" 2>/dev/null
+  # A signal for the script interrupts `wait`; only another status says that the monitor is gone.
+  while :; do
+    wait "$MONITOR"
+    case $? in 129 | 130 | 138 | 143) ;; *) break ;; esac
+  done
+  MONITOR=''
+}
+
+ask_end() {
+  [ -e end ] || { printf '%s\n%s\n' "$1" "$2" >end.new && mv -f end.new end; }
+  kill -USR1 $$
+}
+
+monitor() {
+  trap '[ -z "$NAP" ] || kill "$NAP" 2>/dev/null; exit 0' TERM
+  trap '' INT HUP USR1
+  read -r SELF _ </proc/self/stat
+  MONITOR='' CPU_BEFORE='' IDLE_FOR=0
+  while :; do
+    uptime_cs
+    wait_cs=$((NEXT_BEAT - UP))
+    [ $wait_cs -le "$cj_notice_cs" ] || wait_cs=$cj_notice_cs
+    [ $wait_cs -ge 1 ] || wait_cs=1
+    seconds $wait_cs
+    sleep "$SECONDS_TEXT" &
+    NAP=$!
+    wait "$NAP"
+    NAP=''
+    stat_of "$SELF"
+    [ "$PARENT" = $$ ] || orphaned
+    if [ "$1" = limits ]; then
+      # The script knows already, unless the signal fell between its last look and its wait.
+      if [ -e stop ] || [ -e terminate ]; then kill -USR1 $$; fi
+      if [ -e interrupt ]; then ask_end preempted "$(head -n 1 interrupt)"; fi
+      uptime_cs
+      if [ -n "$END_CS" ] && [ "$UP" -ge "$END_CS" ]; then ask_end "$END_BY" "$END_TEXT"; fi
+    fi
+    [ "$UP" -ge "$NEXT_BEAT" ] || continue
+    [ "$PHASE" != running ] || measure
+    beacon
+  done
+}
+
+# CPU use since the last heartbeat, and the idle rule over it.
+measure() {
+  processes
+  uptime_cs
+  if [ -n "$CPU_BEFORE" ] && [ "$UP" -gt "$UP_BEFORE" ]; then
+    used=$(((CPU - CPU_BEFORE) * 100 / CLOCK_TICKS))
+    [ $used -ge 0 ] || used=0
+    CPU_PERCENT=$((used * 100 / (UP - UP_BEFORE)))
+    if [ "$CPU_PERCENT" -lt "$cj_idle_percent" ]; then IDLE_FOR=$((IDLE_FOR + UP - UP_BEFORE)); else IDLE_FOR=0; fi
+    if [ -n "$cj_idle_cs" ] && [ $IDLE_FOR -ge "$cj_idle_cs" ]; then ask_end idle "$cj_idle_text"; fi
+  fi
+  CPU_BEFORE=$CPU UP_BEFORE=$UP
+}
+
+# The script was killed: the monitor ends the instance in its place.
+orphaned() {
+  trap : TERM
+  if [ -z "$EXIT$ENDED_BY" ]; then
+    reason_of_end
+    [ "$ENDED_BY" != stopped_outside ] || MESSAGE='the bootstrap script was killed'
+  fi
+  CHILD=''
+  conclude
+}
+
+# --- the end ---
+
+reason_of_end() {
+  if [ -e terminate ]; then
+    ENDED_BY=terminated MESSAGE='ended on request'
+  elif [ -e interrupt ]; then
+    ENDED_BY=preempted MESSAGE=$(head -n 1 interrupt)
+    MESSAGE=${MESSAGE:-the instance was preempted}
+  elif [ -e end ]; then
+    { read -r ENDED_BY; read -r MESSAGE; } <end
+  else
+    ENDED_BY=stopped_outside MESSAGE="the instance was stopped from outside by SIG${STOP:-TERM}"
+  fi
+}
+
+final_sync() {
+  if [ -z "$cj_final_sync" ] || [ -e no-final-sync ]; then return 0; fi
+  [ "$SELF" != $$ ] || start_monitor heartbeats
+  sh -c "$cj_final_sync" </dev/null >>sync.log 2>&1 &
+  CHILD=$!
+  uptime_cs
+  sync_until=$((UP + cj_final_sync_cs)) sync_problem=''
+  while stat_of "$CHILD" && [ "$STATE" != Z ]; do
+    uptime_cs
+    if [ -e no-final-sync ] || [ "$UP" -ge "$sync_until" ]; then
+      sync_problem='the last sync was not finished'
+      end_processes
+      break
+    fi
+    nap 20
+  done
+  wait "$CHILD"
+  sync_code=$?
+  stop_monitor
+  if [ -z "$sync_problem" ] && [ $sync_code -eq 0 ]; then
+    now
+    SYNCED=$NOW
+  else
+    MESSAGE="$MESSAGE${MESSAGE:+; }${sync_problem:-the last sync failed with exit code $sync_code}"
+  fi
+}
+
+# Ends what is left of the calculation, syncs, says so, and leaves.
+conclude() {
+  stop_monitor
+  trap : TERM INT HUP USR1
+  PHASE=finishing
+  beacon
+  if end_processes; then
+    if [ -n "$CHILD" ] && [ -z "$EXIT" ]; then
+      wait "$CHILD"
+      code=$?
+      if [ -n "$STARTED" ] && [ $code -ne 127 ]; then EXIT=$code; fi
+    fi
+  else
+    MESSAGE="$MESSAGE${MESSAGE:+; }processes that can not be ended:$PIDS"
+  fi
+  if [ -z "$FINISHED" ]; then
+    now
+    FINISHED=$NOW
+  fi
+  final_sync
+  PHASE=finished CPU_PERCENT=''
+  beacon
+  rm -f stop end.new beacon.[0-9]*
+  if [ -n "$cj_shutdown" ]; then sh -c "$cj_shutdown"; fi
+  exit 0
+}
+
+# Waits for CHILD and sets CODE. 1 if the end was asked for before the child was over.
+attend() {
+  CODE=''
+  if [ -z "$STOP" ]; then
+    wait "$CHILD"
+    CODE=$?
+  fi
+  if [ -n "$STOP" ]; then
+    # An interrupted `wait` returns 128 and the number of the signal.
+    case $CODE in '' | 129 | 130 | 138 | 143) return 1 ;; esac
+  fi
+  return 0
+}
+
+# --- inputs ---
+
+# Percent-decoding, of newlines too.
+decode() {
+  DECODED=$(printf '%s\n' "$1" | LC_ALL=C awk '
+    BEGIN { for (i = 1; i < 256; i++) byte[sprintf("%02X", i)] = sprintf("%c", i) }
+    {
+      while (match($0, /%[0-9A-Fa-f][0-9A-Fa-f]/)) {
+        printf "%s%s", substr($0, 1, RSTART - 1), byte[toupper(substr($0, RSTART + 1, 2))]
+        $0 = substr($0, RSTART + 3)
+      }
+      printf "%s", $0
+    }'
+    echo x)
+  DECODED=${DECODED%x}
+}
+
+# Copies the contents of folder $1 into folder $2, without the folder of all instances if that lies inside.
+copy_tree() (
+  cd "$1" || exit 1
+  here=$(pwd -P; echo x)
+  here=${here%??}
+  case $DIR/ in
+    "$here"/*) ;;
+    *) cp -a -- . "$2"/; exit ;;
+  esac
+  for entry in ..?* .[!.]* *; do
+    if [ ! -e "$entry" ] && [ ! -h "$entry" ]; then continue; fi
+    if [ -d "$entry" ] && [ ! -h "$entry" ]; then
+      case $DIR/ in
+        "$here/$entry"/*)
+          if [ "$here/$entry" = "$DIR" ] || [ "$here/$entry" = "${DIR%/*}" ]; then continue; fi
+          mkdir -p "$2/$entry" && copy_tree "$here/$entry" "$2/$entry" || exit 1
+          continue
+          ;;
+      esac
+    fi
+    cp -a -- "$entry" "$2"/ || exit 1
+  done
+)
+
+stage_one() {
+  decode "$2"
+  target=$DIR/work/$DECODED
+  case $1 in
+    file://*/)
+      decode "${1#file://}"
+      mkdir -p "$target" && copy_tree "$DECODED" "$target" && chmod u+rwx "$target"
+      ;;
+    file://*)
+      decode "${1#file://}"
+      mkdir -p "${target%/*}" && cp -a -- "$DECODED" "$target"
+      ;;
+    http://* | https://*)
+      # The address may be a presigned one, so it is not shown in the list of processes.
+      mkdir -p "${target%/*}" && printf 'url = "%s"\n' "$1" |
+        curl -q -K - -fsS --proto '=http,https' --connect-timeout 20 --speed-limit 1000 --speed-time 60 \
+          --retry "$cj_retries" --retry-connrefused --retry-max-time 600 -o "$target.part" && mv -f "$target.part" "$target"
+      ;;
+    *) echo "no way to fetch ${1%%:*} addresses" >&2 && return 1 ;;
+  esac
+}
+
+stage() {
+  mkdir -p work || return 1
+  if [ -e inputs ]; then
+    while IFS=$TAB read -r url path; do
+      stage_one "$url" "$path" </dev/null 2>stage.log || { echo "${path:-inputs}: $(head -n 2 stage.log)"; return 1; }
+    done <inputs
+  fi
+  LC_ALL=C ls -lnAR work | awk '/^-/ { n++; b += $5 } END { printf "%.0f %.0f\n", n, b }' >staged.new &&
+    mv -f staged.new staged
+}
+
+# --- from the beginning ---
+
+stat_of $$
+# A session that somebody else leads is not ours to end; then only the mark counts.
+SELF=$$ SESSION=none
+[ "$SESSION_OF" != $$ ] || SESSION=$$
+now
+uptime_cs
+CLOCK_TICKS=$(getconf CLK_TCK 2>/dev/null || echo 100)
+read -r boot </proc/sys/kernel/random/boot_id
+printf '%s %s %s %s\n' $$ "$START" "$boot" "$NOW" >"identity.$$" || exit 74
+if ! ln "identity.$$" identity 2>/dev/null; then
+  # Somebody was first, or this file system knows no links.
+  if [ -e identity ] || ! mkdir claim 2>/dev/null; then
+    rm -f "identity.$$"
+    exit 0
+  fi
+  mv "identity.$$" identity
+fi
+rm -f "identity.$$"
+
+for signal in TERM INT HUP; do
+  # shellcheck disable=SC2064
+  trap "STOP=$signal; : >stop" $signal
+done
+trap 'STOP=${STOP:-USR1}' USR1
+
+END_CS='' END_BY='' END_TEXT=''
+if [ -n "$cj_max_cs" ]; then END_CS=$((UP + cj_max_cs)) END_BY=max_duration END_TEXT=$cj_max_text; fi
+if [ -n "$cj_budget_cs" ] && { [ -z "$cj_max_cs" ] || [ "$cj_budget_cs" -lt "$cj_max_cs" ]; }; then
+  END_CS=$((UP + cj_budget_cs)) END_BY=budget END_TEXT=$cj_budget_text
+fi
+[ -z "$END_CS" ] || LAST_MOMENT=$((NOW + (END_CS - UP) * 10))
+
+[ ! -e terminate ] || STOP=TERM
+PHASE=staging
+beacon
+if [ -z "$STOP" ]; then
+  start_monitor limits
+  stage >staging.log 2>&1 </dev/null &
+  CHILD=$!
+fi
+attend || { reason_of_end; conclude; }
+if [ "$CODE" -ne 0 ]; then
+  ENDED_BY=bootstrap_error MESSAGE="the inputs could not be staged: $(head -n 3 staging.log)"
+  conclude
+fi
+stop_monitor
+
+# Commands in the background ignore SIGINT and SIGQUIT; a calculation is to have them back.
+env_path=$(command -v env)
+"$env_path" --default-signal=INT,QUIT true 2>/dev/null || env_path=''
+if [ -z "$STOP" ]; then
+  now
+  PHASE=running STARTED=$NOW
+  (
+    cd work || exit 126
+    set -- "$env_path" "$cj_command"
+    cj_environment
+    if [ -n "$1" ]; then exec "$1" --default-signal=INT,QUIT /bin/sh -c "$2"; else exec /bin/sh -c "$2"; fi
+  ) </dev/null >>output.log 2>&1 &
+  CHILD=$!
+fi
+beacon
+start_monitor limits
+attend || { reason_of_end; conclude; }
+now
+FINISHED=$NOW EXIT=$CODE
+conclude
