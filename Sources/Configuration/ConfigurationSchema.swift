@@ -44,7 +44,8 @@ package enum ConfigurationSchema {
       Schema.Field("subnet_id", .text(.line), "The subnet; otherwise the default one of the zone."),
       Schema.Field("ami_id", .text(.line), "The machine image."),
       Schema.Field(
-        "rclone_config_secret", .text(.line), "The name (not the content) of the secret in Secrets Manager that holds rclone.conf."),
+        "rclone_config_secret", .text(.line),
+        "The name (not the content) of the secret in Secrets Manager that holds rclone.conf."),
       Schema.Field("profile", .text(.line), "The profile of the AWS credentials."),
       maxPrice,
     ])
@@ -61,7 +62,8 @@ package enum ConfigurationSchema {
       Schema.Field("gcs_bucket", .text(.line), "The bucket that inputs and results pass through."),
       Schema.Field("s3_bucket", .text(.line), "An S3 bucket, where one is used for all providers."),
       Schema.Field(
-        "rclone_config_secret", .text(.line), "The name (not the content) of the secret in Secret Manager that holds rclone.conf."),
+        "rclone_config_secret", .text(.line),
+        "The name (not the content) of the secret in Secret Manager that holds rclone.conf."),
       maxPrice,
     ])
 
@@ -76,7 +78,8 @@ package enum ConfigurationSchema {
       Schema.Field("storage_account", .text(.line), "The storage account that inputs and results pass through."),
       Schema.Field("s3_bucket", .text(.line), "An S3 bucket, where one is used for all providers."),
       Schema.Field(
-        "rclone_config_secret", .text(.line), "The name (not the content) of the secret in Key Vault that holds rclone.conf."),
+        "rclone_config_secret", .text(.line),
+        "The name (not the content) of the secret in Key Vault that holds rclone.conf."),
       maxPrice,
     ])
 
@@ -105,7 +108,8 @@ package enum ConfigurationSchema {
 
   static let local = Schema.Fields([
     Schema.Field(
-      "directory", .text(.path), standard: "cloud_jobs.local", "The folder in which each instance has a folder of its own."),
+      "directory", .text(.path), standard: "cloud_jobs.local",
+      "The folder in which each instance has a folder of its own."),
     Schema.Field("instance_type", .text(.line), standard: "local", "What instances are called in tables."),
     Schema.Field("region", .text(.line), standard: "localhost", "What the place is called in tables."),
     Schema.Field(
@@ -113,13 +117,16 @@ package enum ConfigurationSchema {
       "What an hour costs, in dollars. The local provider is free; the price makes costs, budgets and alerts work as they do in the cloud."
     ),
     Schema.Field(
-      "grace", .duration(.zero...hours(1)), standard: "10s", "How long a calculation may take to end after SIGTERM before it is killed."),
+      "grace", .duration(.zero...hours(1)), standard: "10s",
+      "How long a calculation may take to end after SIGTERM before it is killed."),
     Schema.Field(
-      "heartbeat", .duration(.milliseconds(100)...hours(1)), standard: "10s", "How often an instance writes its beacon."),
+      "heartbeat", .duration(.milliseconds(100)...hours(1)), standard: "10s", "How often an instance writes its beacon."
+    ),
   ])
 
   static let store = Schema.Fields([
-    Schema.Field("path", .text(.path), standard: "cloud_jobs.db", "The SQLite database. Short: `CLOUDJOBS_DB`, `--db`."),
+    Schema.Field(
+      "path", .text(.path), standard: "cloud_jobs.db", "The SQLite database. Short: `CLOUDJOBS_DB`, `--db`."),
     Schema.Field(
       "allow_network_file_system", .boolean, standard: .bool(false),
       "Whether the database may lie on NFS or SMB, where SQLite's locks can't be trusted."),
@@ -128,29 +135,38 @@ package enum ConfigurationSchema {
   static let watch: Schema.Fields = {
     let policy = SupervisionPolicy()
     return Schema.Fields([
-      duration("poll_interval", policy.pollInterval, .milliseconds(50)...hours(24), "How often a running instance is asked for."),
+      duration(
+        "poll_interval", policy.pollInterval, .milliseconds(50)...hours(24),
+        "How often a running instance is asked for."),
       duration(
         "eager_poll_interval", policy.eagerPollInterval, .milliseconds(50)...hours(1),
         "How often while a launch or a termination is under way; never less often than `poll_interval`."),
-      duration("observe_timeout", policy.observeTimeout, .milliseconds(100)...hours(1), "How long a provider may take to answer."),
+      duration(
+        "observe_timeout", policy.observeTimeout, .milliseconds(100)...hours(1),
+        "How long a provider may take to answer."),
       duration(
         "launch_timeout", policy.launchTimeout, .seconds(1)...hours(24),
         "A launch whose instance can't be found after this long is lost."),
       duration(
         "absence_confirmation", policy.absenceConfirmation, .zero...hours(24),
         "How long an instance must be absent before it counts as gone."),
-      duration("heartbeat_timeout", policy.heartbeatTimeout, .seconds(1)...hours(168), "A heartbeat older than this is worth an alert."),
+      duration(
+        "heartbeat_timeout", policy.heartbeatTimeout, .seconds(1)...hours(168),
+        "A heartbeat older than this is worth an alert."),
       duration(
         "heartbeat_give_up", policy.heartbeatGiveUp, .seconds(1)...hours(720),
         "A heartbeat older than this fails the job and ends its instance. Longer than `heartbeat_timeout`."),
-      duration("unreachable_after", policy.unreachableAfter, .seconds(1)...hours(168), "A provider that is silent for longer is worth an alert."),
+      duration(
+        "unreachable_after", policy.unreachableAfter, .seconds(1)...hours(168),
+        "A provider that is silent for longer is worth an alert."),
       duration(
         "shutdown_grace", policy.shutdownGrace, .zero...hours(24),
         "How long a finished machine may take to shut itself down before it is ended."),
       duration(
         "terminate_retry", policy.terminateRetry, .milliseconds(100)...hours(1),
         "The first pause between two calls that end an instance; it doubles each time."),
-      duration("terminate_retry_cap", policy.terminateRetryCap, .milliseconds(100)...hours(24), "Where the doubling stops."),
+      duration(
+        "terminate_retry_cap", policy.terminateRetryCap, .milliseconds(100)...hours(24), "Where the doubling stops."),
       duration(
         "lease_ttl", .seconds(30), .seconds(1)...hours(1),
         "A watcher that was killed holds its jobs for at most this long before another one takes over."),
@@ -163,7 +179,8 @@ package enum ConfigurationSchema {
   static let sync = Schema.Fields([
     duration("interval", .seconds(300), .seconds(1)...hours(168), "How often the results of a running job are copied."),
     Schema.Field(
-      "exclude", .list(.text(.line), atLeast: 0), standard: .array([]), "Patterns of files that are not copied, as rclone reads them."),
+      "exclude", .list(.text(.line), atLeast: 0), standard: .array([]),
+      "Patterns of files that are not copied, as rclone reads them."),
     Schema.Field("remote", .text(.line), standard: "gdrive", "The rclone remote."),
     Schema.Field("gdrive_path", .text(.path), "The folder on Drive in which each job gets a folder of its own."),
   ])
@@ -171,16 +188,19 @@ package enum ConfigurationSchema {
   static let alerts = Schema.Fields([
     Schema.Field("rules", .object(rules), "One object for each rule."),
     Schema.Field(
-      "cost_thresholds", .list(.money, atLeast: 0), standard: .array([]), "Amounts of dollars at which any job's cost is worth an alert."),
+      "cost_thresholds", .list(.money, atLeast: 0), standard: .array([]),
+      "Amounts of dollars at which any job's cost is worth an alert."),
     Schema.Field(
-      "budget_percents", .list(.integer(1...100), atLeast: 0), standard: .array(Budget.defaultPercents.map(JSONNode.integer)),
+      "budget_percents", .list(.integer(1...100), atLeast: 0),
+      standard: .array(Budget.defaultPercents.map(JSONNode.integer)),
       "Percentages of a job's budget at which an alert is sent; 100 is always one of them."),
     Schema.Field(
       "retry",
       .object(
         Schema.Fields([
           Schema.Field(
-            "max_tries", .integer(1...1000), standard: .integer(20), "After so many tries a delivery is given up, and listed as dead."),
+            "max_tries", .integer(1...1000), standard: .integer(20),
+            "After so many tries a delivery is given up, and listed as dead."),
           duration("max_age", .seconds(86_400), .seconds(1)...hours(720), "After this long a delivery is given up."),
         ])), "When a delivery that fails is given up."),
   ])
@@ -197,10 +217,12 @@ package enum ConfigurationSchema {
           Schema.Fields([
             Schema.Field("enabled", .boolean, standard: .bool(standard.enabled), "Whether the rule makes alerts."),
             Schema.Field(
-              "severity", .text(.choice(Alert.Severity.allCases.map(\.rawValue))), standard: .string(standard.severity.rawValue),
+              "severity", .text(.choice(Alert.Severity.allCases.map(\.rawValue))),
+              standard: .string(standard.severity.rawValue),
               "How urgent they are."),
             Schema.Field(
-              "channels", .list(.text(.name), atLeast: 0), "The notifiers that carry them; without this key all of them."),
+              "channels", .list(.text(.name), atLeast: 0),
+              "The notifiers that carry them; without this key all of them."),
           ])), meaning(rule))
     })
 
@@ -225,10 +247,12 @@ package enum ConfigurationSchema {
       "webhook", "Posts JSON that is signed by the Standard Webhooks scheme.",
       [
         Schema.Field(
-          "url", .textOrSecret(.webURL), required: true, "Where to. Better a secret if the address itself opens the door."),
+          "url", .textOrSecret(.webURL), required: true,
+          "Where to. Better a secret if the address itself opens the door."),
         Schema.Field(
           "secrets", .list(.secret, atLeast: 0), standard: .array([]),
-          "The signing keys (`whsec_…`), the newest first; with several, each signs, so keys can be exchanged without a gap."),
+          "The signing keys (`whsec_…`), the newest first; with several, each signs, so keys can be exchanged without a gap."
+        ),
         Schema.Field(
           "headers", .map(keys: .header, values: .textOrSecret(.line), sensitiveKeys: true), standard: .object([]),
           "Further headers. One that carries a token must be a secret."),
@@ -242,12 +266,14 @@ package enum ConfigurationSchema {
       "email", "Sends mail through an SMTP server.",
       [
         Schema.Field("host", .text(.host), required: true, "The server."),
-        Schema.Field("port", .integer(1...65_535), "The port; otherwise 465 for `tls`, 587 for `starttls`, 25 for `plain`."),
+        Schema.Field(
+          "port", .integer(1...65_535), "The port; otherwise 465 for `tls`, 587 for `starttls`, 25 for `plain`."),
         Schema.Field(
           "security", .text(.choice(ChannelSettings.MailSecurity.allCases.map(\.rawValue))), standard: "starttls",
           "`tls` from the first byte, `starttls` required before anything is said, or `plain` without encryption."),
         Schema.Field("username", .text(.line), "The account; goes with `password`."),
-        Schema.Field("password", .secret, "Its password. Never sent over an unencrypted connection, except to this machine."),
+        Schema.Field(
+          "password", .secret, "Its password. Never sent over an unencrypted connection, except to this machine."),
         Schema.Field("from", .text(.mailbox), required: true, "The sender's address."),
         Schema.Field("to", .oneOrMany(.text(.mailbox)), required: true, "The receiver's address, or a list of them."),
         duration("timeout", .seconds(30), .milliseconds(100)...hours(1), "How long the server may take."),

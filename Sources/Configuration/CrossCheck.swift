@@ -29,7 +29,9 @@ struct CrossCheck {
           names.isEmpty
           ? "none is configured; add it under notifiers"
           : Wording.nearest(to: name, in: names).map { "did you mean \($0)?" } ?? "one of \(known)"
-        check.add("\(place(path))[\(index)]", "\(Wording.quoted(name)) is not the name of a notifier; \(remedy)", at: item.position)
+        check.add(
+          "\(place(path))[\(index)]", "\(Wording.quoted(name)) is not the name of a notifier; \(remedy)",
+          at: item.position)
       }
     }
   }
@@ -48,7 +50,8 @@ struct CrossCheck {
         at: upper.node.position)
     } else {
       check.add(
-        place(low), "\(ValueReader.shown(lower.node)) is more than \(high) (\(ValueReader.shown(upper.node)), the default)",
+        place(low),
+        "\(ValueReader.shown(lower.node)) is more than \(high) (\(ValueReader.shown(upper.node)), the default)",
         at: lower.node.position)
     }
   }
@@ -62,7 +65,8 @@ struct CrossCheck {
     let here = ["localhost", "127.0.0.1", "::1", "[::1]"]
     if node["security"]?.string == "plain", let host = node["host"]?.string, !here.contains(host.lowercased()) {
       check.add(
-        "\(path).security", "plain would send the password unencrypted; use starttls or tls", at: node["security"]?.position)
+        "\(path).security", "plain would send the password unencrypted; use starttls or tls",
+        at: node["security"]?.position)
     }
   }
 

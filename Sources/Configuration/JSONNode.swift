@@ -100,7 +100,8 @@ extension JSONNode {
     case .array(let items):
       // A list of scalars stays on one line, where people can read it.
       let short = !items.contains { $0.members != nil || $0.items != nil }
-      Self.list("[", "]", items.count, &out, short ? nil : level, separator: level == nil ? "," : ", ") { index, inner, out in
+      Self.list("[", "]", items.count, &out, short ? nil : level, separator: level == nil ? "," : ", ") {
+        index, inner, out in
         items[index].write(to: &out, level: inner)
       }
     case .object(let members):

@@ -151,7 +151,8 @@ package struct JSONReader {
         out.append(contentsOf: Array(String(try escape()).utf8))
       case 0..<32:
         if byte == 10 || byte == 13 { throw error("a text must end on its line; the double quote is missing here") }
-        throw error("a control character must be written as \\u00\(byte < 16 ? "0" : "1")\(String(byte % 16, radix: 16))")
+        throw error(
+          "a control character must be written as \\u00\(byte < 16 ? "0" : "1")\(String(byte % 16, radix: 16))")
       case 128...:
         let length = scalarLength()
         guard length > 0 else { throw error("this is not UTF-8; save the file as UTF-8") }
@@ -184,7 +185,8 @@ package struct JSONReader {
       throw error("this escape is unknown; a backslash is written as \\\\")
     }
     let high = hex()
-    if let high, (0xD800..<0xDC00).contains(high), take("\\"), take("u"), let low = hex(), (0xDC00..<0xE000).contains(low),
+    if let high, (0xD800..<0xDC00).contains(high), take("\\"), take("u"), let low = hex(),
+      (0xDC00..<0xE000).contains(low),
       let scalar = Unicode.Scalar(0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00))
     {
       return scalar

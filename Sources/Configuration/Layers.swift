@@ -53,7 +53,8 @@ struct Layers {
       if Settings.foreignPrefixes.contains(where: { name.hasPrefix($0) }) { continue }
       let near = Wording.nearest(to: name, in: known.sorted())
       check.warn(
-        Wording.bare(name), "is not a known variable and was ignored" + (near.map { "; did you mean \($0)?" } ?? ""), at: nil)
+        Wording.bare(name), "is not a known variable and was ignored" + (near.map { "; did you mean \($0)?" } ?? ""),
+        at: nil)
     }
   }
 

@@ -50,7 +50,8 @@ package indirect enum Schema: Sendable {
     /// What it is for, as a sentence of the documentation.
     package var meaning: String
 
-    package init(_ key: String, _ schema: Schema, standard: JSONNode? = nil, required: Bool = false, _ meaning: String) {
+    package init(_ key: String, _ schema: Schema, standard: JSONNode? = nil, required: Bool = false, _ meaning: String)
+    {
       self.key = key
       self.schema = schema
       self.standard = standard

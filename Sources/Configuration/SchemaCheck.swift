@@ -130,7 +130,8 @@ struct SchemaCheck {
 enum Sensitive {
   static func isName(_ name: String) -> Bool {
     let lower = name.lowercased()
-    return ["token", "secret", "password", "passwd", "authorization", "cookie", "signature", "credential", "access_key",
+    return [
+      "token", "secret", "password", "passwd", "authorization", "cookie", "signature", "credential", "access_key",
       "api-key", "api_key", "apikey", "private_key", "auth-key", "account_key",
     ].contains { lower.contains($0) }
   }

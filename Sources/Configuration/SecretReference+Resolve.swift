@@ -33,7 +33,8 @@ extension SecretReference {
       switch await Self.read(expanded, timeout: timeout) {
       case .success(let bytes): text = try decoded(bytes)
       case .failure(.missing): throw error(.missing, "does not exist")
-      case .failure(.tooLarge): throw error(.tooLong, "is longer than \(Self.maximumBytes) bytes; is it the right file?")
+      case .failure(.tooLarge):
+        throw error(.tooLong, "is longer than \(Self.maximumBytes) bytes; is it the right file?")
       case .failure(.unreadable(let why)): throw error(.unreadable, why)
       case nil: throw error(.timedOut, "could not be read within \(ValueReader.text(timeout))")
       }
@@ -52,7 +53,8 @@ extension SecretReference {
     case .file(let path):
       var status = stat()
       guard stat(Self.expand(path, environment), &status) == 0 else {
-        return errno == ENOENT ? "file \(Wording.bare(path)) does not exist" : "file \(Wording.bare(path)) can't be looked at"
+        return errno == ENOENT
+          ? "file \(Wording.bare(path)) does not exist" : "file \(Wording.bare(path)) can't be looked at"
       }
       if status.st_mode & 0o077 != 0 {
         return "file \(Wording.bare(path)) can be read by others; run: chmod 600 \(Wording.bare(path))"
@@ -82,7 +84,9 @@ extension SecretReference {
     var rest = text[...]
     if rest.last?.isNewline == true { rest.removeLast() }
     guard !rest.isEmpty else { throw error(.empty, "is empty") }
-    guard rest.utf8.count <= Self.maximumBytes else { throw error(.tooLong, "is longer than \(Self.maximumBytes) bytes") }
+    guard rest.utf8.count <= Self.maximumBytes else {
+      throw error(.tooLong, "is longer than \(Self.maximumBytes) bytes")
+    }
     guard !rest.utf8.contains(0) else { throw error(.unreadable, "contains a NUL byte, which no secret does") }
     return String(rest)
   }

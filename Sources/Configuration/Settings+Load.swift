@@ -15,7 +15,9 @@ extension Settings {
   /// The file that is read when none is named.
   package static let standardFile = "config.json"
   /// Variables that are not made from a path.
-  package static let variables: Set<String> = ["CLOUDJOBS_CONFIG", "CLOUDJOBS_DB", "CLOUDJOBS_DEBUG", "CLOUDJOBS_LOG_LEVEL"]
+  package static let variables: Set<String> = [
+    "CLOUDJOBS_CONFIG", "CLOUDJOBS_DB", "CLOUDJOBS_DEBUG", "CLOUDJOBS_LOG_LEVEL",
+  ]
   /// Variables that others read: the set-up script, the tests, and the calculation itself.
   static let foreignPrefixes = ["CLOUDJOBS_SETUP_", "CLOUDJOBS_TEST_", "CLOUDJOBS_JOB_", "CLOUDJOBS_DEMO_"]
 
@@ -44,7 +46,8 @@ extension Settings {
       let origin = path == nil ? " (named by CLOUDJOBS_CONFIG)" : ""
       throw failure(.missing, file, "does not exist\(origin); without one, the defaults hold")
     case .failure(.tooLarge):
-      throw failure(.unreadable, file, "is larger than \(JSONReader.maximumBytes) bytes, which is more than any configuration")
+      throw failure(
+        .unreadable, file, "is larger than \(JSONReader.maximumBytes) bytes, which is more than any configuration")
     case .failure(.unreadable(let why)): throw failure(.unreadable, file, why)
     }
   }
@@ -89,7 +92,8 @@ extension Settings {
     return settings
   }
 
-  private static func failure(_ code: ConfigurationError.Code, _ file: String, _ message: String) -> ConfigurationError {
+  private static func failure(_ code: ConfigurationError.Code, _ file: String, _ message: String) -> ConfigurationError
+  {
     ConfigurationError(code: code, file: file, mistakes: [Mistake(path: "", message: message)])
   }
 }

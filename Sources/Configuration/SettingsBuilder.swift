@@ -44,7 +44,8 @@ struct SettingsBuilder {
     Settings.Watch(
       pollInterval: duration("watch.poll_interval"), eagerPollInterval: duration("watch.eager_poll_interval"),
       observeTimeout: duration("watch.observe_timeout"), launchTimeout: duration("watch.launch_timeout"),
-      absenceConfirmation: duration("watch.absence_confirmation"), heartbeatTimeout: duration("watch.heartbeat_timeout"),
+      absenceConfirmation: duration("watch.absence_confirmation"),
+      heartbeatTimeout: duration("watch.heartbeat_timeout"),
       heartbeatGiveUp: duration("watch.heartbeat_give_up"), unreachableAfter: duration("watch.unreachable_after"),
       shutdownGrace: duration("watch.shutdown_grace"), terminateRetry: duration("watch.terminate_retry"),
       terminateRetryCap: duration("watch.terminate_retry_cap"), leaseTTL: duration("watch.lease_ttl"),

@@ -73,13 +73,16 @@ extension TextRule {
   }
 
   /// An http or https address. Many services put their secret into the path, so it is never shown whole.
-  package static let webURL = TextRule(kind: "http or https address", pattern: "^https?://[^/?#@\\s]+([/?#]\\S*)?$", sensitive: true) {
+  package static let webURL = TextRule(
+    kind: "http or https address", pattern: "^https?://[^/?#@\\s]+([/?#]\\S*)?$", sensitive: true
+  ) {
     text in
     guard let authority = WebAddress.authority(of: text) else {
       return "is not an http or https address, as https://example.org/hook"
     }
     if authority.contains("@") {
-      return #"has a user name or password in it; write the whole address as a secret: {"env": "NAME"} or {"file": "PATH"}"#
+      return
+        #"has a user name or password in it; write the whole address as a secret: {"env": "NAME"} or {"file": "PATH"}"#
     }
     return nil
   }
@@ -87,7 +90,8 @@ extension TextRule {
   private static func plainLine(_ text: String) -> String? {
     if text.isEmpty { return "must not be empty" }
     if text.utf8.count > 4096 { return "is too long" }
-    return text.unicodeScalars.contains { $0.value < 32 || $0.value == 127 } ? "must not contain control characters" : nil
+    return text.unicodeScalars.contains { $0.value < 32 || $0.value == 127 }
+      ? "must not contain control characters" : nil
   }
 
   private static func isAlphanumeric(_ byte: UInt8) -> Bool {

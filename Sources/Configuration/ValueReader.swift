@@ -30,7 +30,8 @@ enum ValueReader {
 
   static func number(_ node: JSONNode, _ range: ClosedRange<Double>) -> Reading<Double> {
     guard case .number(let text) = node.value, let value = Double(text), range.contains(value) else {
-      return .problem("\(shown(node)) is not allowed; a number from \(plain(range.lowerBound)) to \(plain(range.upperBound))")
+      return .problem(
+        "\(shown(node)) is not allowed; a number from \(plain(range.lowerBound)) to \(plain(range.upperBound))")
     }
     return .value(value)
   }
@@ -43,7 +44,8 @@ enum ValueReader {
     default: duration = nil
     }
     guard let duration else {
-      return .problem(#"\#(shown(node)) is not a duration; write it as "90s", "15m", "1h30m" or as a number of seconds"#)
+      return .problem(
+        #"\#(shown(node)) is not a duration; write it as "90s", "15m", "1h30m" or as a number of seconds"#)
     }
     guard range.contains(duration) else {
       return .problem("\(shown(node)) is not allowed; from \(text(range.lowerBound)) to \(text(range.upperBound))")
@@ -70,7 +72,9 @@ enum ValueReader {
       if choices.contains(text) { return .value(text) }
       return .problem("\(repeated)is not allowed; one of \(choices.joined(separator: ", "))")
     }
-    if let problem = rule.problem(text) { return .problem(problem == "must not be empty" ? problem : repeated + problem) }
+    if let problem = rule.problem(text) {
+      return .problem(problem == "must not be empty" ? problem : repeated + problem)
+    }
     return .value(text)
   }
 

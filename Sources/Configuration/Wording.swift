@@ -8,7 +8,8 @@ enum Wording {
     for (index, scalar) in text.unicodeScalars.enumerated() {
       if index == 60 { return out + "…" }
       switch scalar.properties.generalCategory {
-      case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse, .unassigned: out += "\u{FFFD}"
+      case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse, .unassigned:
+        out += "\u{FFFD}"
       default: out.unicodeScalars.append(scalar)
       }
     }
@@ -17,9 +18,12 @@ enum Wording {
 
   /// A key as a part of a path.
   static func step(_ path: String, _ key: String) -> String {
-    let plain = !key.isEmpty && key.utf8.count <= 60 && key.utf8.allSatisfy { byte in
-      (48...57).contains(byte) || (65...90).contains(byte & 0xDF) || byte == UInt8(ascii: "_") || byte == UInt8(ascii: "-")
-    }
+    let plain =
+      !key.isEmpty && key.utf8.count <= 60
+      && key.utf8.allSatisfy { byte in
+        (48...57).contains(byte) || (65...90).contains(byte & 0xDF) || byte == UInt8(ascii: "_")
+          || byte == UInt8(ascii: "-")
+      }
     let shown = plain ? key : quoted(key)
     return path.isEmpty ? shown : "\(path).\(shown)"
   }
