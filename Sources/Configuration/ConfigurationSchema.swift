@@ -1,0 +1,295 @@
+package import JobModel
+
+/// The schema of config.json: every section, key, kind, default and meaning, once.
+package enum ConfigurationSchema {
+  package static let root = Schema.object(
+    Schema.Fields([
+      Schema.Field("hardware", .object(hardware), "What a calculation needs of its machine."),
+      Schema.Field("aws", .object(aws), "Amazon EC2."),
+      Schema.Field("gcp", .object(gcp), "Google Compute Engine."),
+      Schema.Field("azure", .object(azure), "Azure virtual machines."),
+      Schema.Field("docker", .object(docker), "Running the calculation in a container."),
+      Schema.Field("local", .object(local), "Instances that are processes of this machine."),
+      Schema.Field("store", .object(store), "Where jobs are remembered."),
+      Schema.Field("watch", .object(watch), "How closely `cloudjobs watch` looks, and when it gives up."),
+      Schema.Field("sync", .object(sync), "Bringing results to Google Drive."),
+      Schema.Field("alerts", .object(alerts), "Which events become messages, and for whom."),
+      Schema.Field(
+        "notifiers", .map(keys: .name, values: .variants(notifiers), sensitiveKeys: false),
+        "The channels that carry alerts, by the names that you give them."),
+    ]))
+
+  // MARK: The sections of the Python tool
+
+  static let hardware = Schema.Fields(
+    shared: true,
+    [
+      Schema.Field("min_vcpu", .integer(1...4096), "The fewest virtual processors."),
+      Schema.Field("max_vcpu", .integer(1...4096), "The most virtual processors."),
+      Schema.Field("min_memory_gb", .number(0...65_536), "The least memory, in GiB."),
+      Schema.Field("max_memory_gb", .number(0...65_536), "The most memory, in GiB."),
+      Schema.Field("architecture", .text(.choice(["x86_64", "arm64"])), "The processors' instruction set."),
+      Schema.Field("basis_set", .text(.line), "The basis set of a job that names none."),
+      Schema.Field("executable", .text(.line), "The program of a job that names none."),
+    ])
+
+  static let aws = Schema.Fields(
+    shared: true,
+    [
+      region("us-east-1"), regions, instanceType("c5.4xlarge"), instanceTypes,
+      Schema.Field("s3_bucket", .text(.line), "The bucket that inputs and results pass through."),
+      Schema.Field("iam_role", .text(.line), "The instance profile of the machine."),
+      Schema.Field("key_name", .text(.line), "The EC2 key pair for ssh."),
+      Schema.Field("security_group", .text(.line), "The security group, by name or id."),
+      Schema.Field("subnet_id", .text(.line), "The subnet; otherwise the default one of the zone."),
+      Schema.Field("ami_id", .text(.line), "The machine image."),
+      Schema.Field(
+        "rclone_config_secret", .text(.line),
+        "The name (not the content) of the secret in Secrets Manager that holds rclone.conf."),
+      Schema.Field("profile", .text(.line), "The profile of the AWS credentials."),
+      maxPrice,
+    ])
+
+  static let gcp = Schema.Fields(
+    shared: true,
+    [
+      Schema.Field("project_id", .text(.line), "The project."),
+      region("us-central1"), regions,
+      Schema.Field("zone", .text(.line), "The zone, as `us-central1-a`."),
+      instanceType("c2-standard-16"), instanceTypes,
+      Schema.Field("image", .text(.line), "The machine image or image family."),
+      Schema.Field("service_account", .text(.line), "The service account of the machine."),
+      Schema.Field("gcs_bucket", .text(.line), "The bucket that inputs and results pass through."),
+      Schema.Field("s3_bucket", .text(.line), "An S3 bucket, where one is used for all providers."),
+      Schema.Field(
+        "rclone_config_secret", .text(.line),
+        "The name (not the content) of the secret in Secret Manager that holds rclone.conf."),
+      maxPrice,
+    ])
+
+  static let azure = Schema.Fields(
+    shared: true,
+    [
+      Schema.Field("subscription_id", .text(.line), "The subscription."),
+      Schema.Field("resource_group", .text(.line), "The resource group."),
+      Schema.Field("location", .text(.line), "Azure's word for the region."),
+      region("eastus"), regions, instanceType("Standard_F16s_v2"), instanceTypes,
+      Schema.Field("image", .text(.line), "The machine image."),
+      Schema.Field("storage_account", .text(.line), "The storage account that inputs and results pass through."),
+      Schema.Field("s3_bucket", .text(.line), "An S3 bucket, where one is used for all providers."),
+      Schema.Field(
+        "rclone_config_secret", .text(.line),
+        "The name (not the content) of the secret in Key Vault that holds rclone.conf."),
+      maxPrice,
+    ])
+
+  static let docker = Schema.Fields(
+    shared: true,
+    [
+      Schema.Field("enabled", .boolean, standard: .bool(false), "Whether calculations run in a container."),
+      Schema.Field("image", .text(.line), "The image, with its tag."),
+      Schema.Field("registry", .text(.line), "The registry, if it is not part of the image's name."),
+    ])
+
+  private static func region(_ example: String) -> Schema.Field {
+    Schema.Field("region", .text(.line), "The region, as `\(example)`.")
+  }
+  private static let regions = Schema.Field(
+    "regions", .list(.text(.line), atLeast: 1), "Regions that may be used, the preferred one first.")
+  private static func instanceType(_ example: String) -> Schema.Field {
+    Schema.Field("instance_type", .text(.line), "The instance type of a job that names none, as `\(example)`.")
+  }
+  private static let instanceTypes = Schema.Field(
+    "instance_types", .list(.text(.line), atLeast: 1), "Instance types that may be used, the preferred one first.")
+  private static let maxPrice = Schema.Field(
+    "max_price_per_hour", .price, "The most that a spot instance may cost, in dollars an hour.")
+
+  // MARK: Ours
+
+  static let local = Schema.Fields([
+    Schema.Field(
+      "directory", .text(.path), standard: "cloud_jobs.local",
+      "The folder in which each instance has a folder of its own."),
+    Schema.Field("instance_type", .text(.line), standard: "local", "What instances are called in tables."),
+    Schema.Field("region", .text(.line), standard: "localhost", "What the place is called in tables."),
+    Schema.Field(
+      "price_per_hour", .price, standard: "0.36",
+      "What an hour costs, in dollars. The local provider is free; the price makes costs, budgets and alerts work as they do in the cloud."
+    ),
+    Schema.Field(
+      "grace", .duration(.zero...hours(1)), standard: "10s",
+      "How long a calculation may take to end after SIGTERM before it is killed."),
+    Schema.Field(
+      "heartbeat", .duration(.milliseconds(100)...hours(1)), standard: "10s", "How often an instance writes its beacon."
+    ),
+  ])
+
+  static let store = Schema.Fields([
+    Schema.Field(
+      "path", .text(.path), standard: "cloud_jobs.db", "The SQLite database. Short: `CLOUDJOBS_DB`, `--db`."),
+    Schema.Field(
+      "allow_network_file_system", .boolean, standard: .bool(false),
+      "Whether the database may lie on NFS or SMB, where SQLite's locks can't be trusted."),
+  ])
+
+  static let watch: Schema.Fields = {
+    let policy = SupervisionPolicy()
+    return Schema.Fields([
+      duration(
+        "poll_interval", policy.pollInterval, .milliseconds(50)...hours(24),
+        "How often a running instance is asked for."),
+      duration(
+        "eager_poll_interval", policy.eagerPollInterval, .milliseconds(50)...hours(1),
+        "How often while a launch or a termination is under way; never less often than `poll_interval`."),
+      duration(
+        "observe_timeout", policy.observeTimeout, .milliseconds(100)...hours(1),
+        "How long a provider may take to answer."),
+      duration(
+        "launch_timeout", policy.launchTimeout, .seconds(1)...hours(24),
+        "A launch whose instance can't be found after this long is lost."),
+      duration(
+        "absence_confirmation", policy.absenceConfirmation, .zero...hours(24),
+        "How long an instance must be absent before it counts as gone."),
+      duration(
+        "heartbeat_timeout", policy.heartbeatTimeout, .seconds(1)...hours(168),
+        "A heartbeat older than this is worth an alert."),
+      duration(
+        "heartbeat_give_up", policy.heartbeatGiveUp, .seconds(1)...hours(720),
+        "A heartbeat older than this fails the job and ends its instance. Longer than `heartbeat_timeout`."),
+      duration(
+        "unreachable_after", policy.unreachableAfter, .seconds(1)...hours(168),
+        "A provider that is silent for longer is worth an alert."),
+      duration(
+        "shutdown_grace", policy.shutdownGrace, .zero...hours(24),
+        "How long a finished machine may take to shut itself down before it is ended."),
+      duration(
+        "terminate_retry", policy.terminateRetry, .milliseconds(100)...hours(1),
+        "The first pause between two calls that end an instance; it doubles each time."),
+      duration(
+        "terminate_retry_cap", policy.terminateRetryCap, .milliseconds(100)...hours(24), "Where the doubling stops."),
+      duration(
+        "lease_ttl", .seconds(30), .seconds(1)...hours(1),
+        "A watcher that was killed holds its jobs for at most this long before another one takes over."),
+      duration(
+        "shutdown_timeout", .seconds(30), .milliseconds(100)...hours(1),
+        "How long a watcher that was asked to stop may take to finish what it is doing."),
+    ])
+  }()
+
+  static let sync = Schema.Fields([
+    duration("interval", .seconds(300), .seconds(1)...hours(168), "How often the results of a running job are copied."),
+    Schema.Field(
+      "exclude", .list(.text(.line), atLeast: 0), standard: .array([]),
+      "Patterns of files that are not copied, as rclone reads them."),
+    Schema.Field("remote", .text(.line), standard: "gdrive", "The rclone remote."),
+    Schema.Field("gdrive_path", .text(.path), "The folder on Drive in which each job gets a folder of its own."),
+  ])
+
+  static let alerts = Schema.Fields([
+    Schema.Field("rules", .object(rules), "One object for each rule."),
+    Schema.Field(
+      "cost_thresholds", .list(.money, atLeast: 0), standard: .array([]),
+      "Amounts of dollars at which any job's cost is worth an alert."),
+    Schema.Field(
+      "budget_percents", .list(.integer(1...100), atLeast: 0),
+      standard: .array(Budget.defaultPercents.map(JSONNode.integer)),
+      "Percentages of a job's budget at which an alert is sent; 100 is always one of them."),
+    Schema.Field(
+      "retry",
+      .object(
+        Schema.Fields([
+          Schema.Field(
+            "max_tries", .integer(1...1000), standard: .integer(20),
+            "After so many tries a delivery is given up, and listed as dead."),
+          duration("max_age", .seconds(86_400), .seconds(1)...hours(720), "After this long a delivery is given up."),
+        ])), "When a delivery that fails is given up."),
+  ])
+
+  /// The rules that people can set: all but the one of `notify test`.
+  package static let settableRules = AlertRule.allCases.filter { $0 != .test }
+
+  private static let rules = Schema.Fields(
+    settableRules.map { rule in
+      let standard = AlertPolicy.defaultSetting(rule)
+      return Schema.Field(
+        rule.rawValue,
+        .object(
+          Schema.Fields([
+            Schema.Field("enabled", .boolean, standard: .bool(standard.enabled), "Whether the rule makes alerts."),
+            Schema.Field(
+              "severity", .text(.choice(Alert.Severity.allCases.map(\.rawValue))),
+              standard: .string(standard.severity.rawValue),
+              "How urgent they are."),
+            Schema.Field(
+              "channels", .list(.text(.name), atLeast: 0),
+              "The notifiers that carry them; without this key all of them."),
+          ])), meaning(rule))
+    })
+
+  private static func meaning(_ rule: AlertRule) -> String {
+    switch rule {
+    case .jobFailed: "A calculation failed, was preempted, or its instance vanished."
+    case .launchFailed: "An instance could not be launched."
+    case .jobCompleted: "A calculation ended well."
+    case .jobTerminated: "A job was ended by someone or by a limit."
+    case .costThreshold: "A job's cost crossed one of `cost_thresholds`, or a percentage of its budget."
+    case .budgetReached: "A job's budget is spent."
+    case .heartbeatLost: "An instance stopped writing its beacon."
+    case .providerUnreachable: "A provider has not answered for `watch.unreachable_after`."
+    case .test: "Sent by `notify test`."
+    }
+  }
+
+  // MARK: Notifiers
+
+  static let notifiers: [Schema.Variant] = [
+    Schema.Variant(
+      "webhook", "Posts JSON that is signed by the Standard Webhooks scheme.",
+      [
+        Schema.Field(
+          "url", .textOrSecret(.webURL), required: true,
+          "Where to. Better a secret if the address itself opens the door."),
+        Schema.Field(
+          "secrets", .list(.secret, atLeast: 0), standard: .array([]),
+          "The signing keys (`whsec_…`), the newest first; with several, each signs, so keys can be exchanged without a gap."
+        ),
+        Schema.Field(
+          "headers", .map(keys: .header, values: .textOrSecret(.line), sensitiveKeys: true), standard: .object([]),
+          "Further headers. One that carries a token must be a secret."),
+        duration("timeout", .seconds(15), .milliseconds(100)...hours(1), "How long the receiver may take."),
+        Schema.Field(
+          "allow_private", .boolean, standard: .bool(false),
+          "Whether the address may lie in a private network or on this machine."),
+        Schema.Field("ca_file", .text(.path), "Certificates to trust instead of the system's, in PEM."),
+      ]),
+    Schema.Variant(
+      "email", "Sends mail through an SMTP server.",
+      [
+        Schema.Field("host", .text(.host), required: true, "The server."),
+        Schema.Field(
+          "port", .integer(1...65_535), "The port; otherwise 465 for `tls`, 587 for `starttls`, 25 for `plain`."),
+        Schema.Field(
+          "security", .text(.choice(ChannelSettings.MailSecurity.allCases.map(\.rawValue))), standard: "starttls",
+          "`tls` from the first byte, `starttls` required before anything is said, or `plain` without encryption."),
+        Schema.Field("username", .text(.line), "The account; goes with `password`."),
+        Schema.Field(
+          "password", .secret, "Its password. Never sent over an unencrypted connection, except to this machine."),
+        Schema.Field("from", .text(.mailbox), required: true, "The sender's address."),
+        Schema.Field("to", .oneOrMany(.text(.mailbox)), required: true, "The receiver's address, or a list of them."),
+        duration("timeout", .seconds(30), .milliseconds(100)...hours(1), "How long the server may take."),
+        Schema.Field("ca_file", .text(.path), "Certificates to trust instead of the system's, in PEM."),
+      ]),
+  ]
+
+  static func duration(
+    _ key: String, _ standard: Duration, _ range: ClosedRange<Duration>, _ meaning: String
+  ) -> Schema.Field {
+    Schema.Field(key, .duration(range), standard: .string(ValueReader.text(standard)), meaning)
+  }
+
+  private static func hours(_ hours: Int64) -> Duration { .seconds(hours * 3600) }
+}
+
+extension JSONNode: ExpressibleByStringLiteral {
+  package init(stringLiteral text: String) { self = .string(text) }
+}

@@ -1,0 +1,146 @@
+package import JobModel
+
+/// The configuration in force: checked, complete, and with the source of each value.
+package struct Settings: Sendable, Equatable {
+  /// What the calculations need, and how each cloud is used: the sections of the Python tool, kept as they were written.
+  package var hardware: Section
+  package var aws: Section
+  package var gcp: Section
+  package var azure: Section
+  package var docker: Section
+  package var local: Local
+  package var store: Store
+  package var watch: Watch
+  package var sync: Sync
+  package var alerts: Alerts
+  /// In the order of the file.
+  package var notifiers: [ChannelSettings]
+
+  /// The file that was read, as it was named; nil if there was none.
+  package var file: String?
+  /// Each value with its source, in the order of the schema; addresses that may open a door are masked.
+  package var values: [EffectiveValue]
+  /// What is suspicious but harmless.
+  package var warnings: [Mistake]
+
+  /// A section as it was written, for code that knows its keys.
+  package struct Section: Sendable, Hashable {
+    package var values: [String: JSONValue]
+
+    package subscript(key: String) -> JSONValue? { values[key] }
+    package func string(_ key: String) -> String? { values[key]?.string }
+    package func strings(_ key: String) -> [String] { values[key]?.array?.compactMap(\.string) ?? [] }
+    package func bool(_ key: String) -> Bool? { values[key]?.bool }
+    package func double(_ key: String) -> Double? { values[key]?.double }
+  }
+
+  package struct Local: Sendable, Hashable {
+    /// May be relative to the working directory.
+    package var directory: String
+    package var instanceType: String
+    package var region: String
+    package var pricePerHour: HourlyPrice
+    package var grace: Duration
+    package var heartbeat: Duration
+  }
+
+  package struct Store: Sendable, Hashable {
+    /// May be relative to the working directory.
+    package var path: String
+    package var allowNetworkFileSystem: Bool
+  }
+
+  package struct Watch: Sendable, Hashable {
+    package var pollInterval: Duration
+    package var eagerPollInterval: Duration
+    package var observeTimeout: Duration
+    package var launchTimeout: Duration
+    package var absenceConfirmation: Duration
+    package var heartbeatTimeout: Duration
+    package var heartbeatGiveUp: Duration
+    package var unreachableAfter: Duration
+    package var shutdownGrace: Duration
+    package var terminateRetry: Duration
+    package var terminateRetryCap: Duration
+    package var leaseTTL: Duration
+    package var shutdownTimeout: Duration
+  }
+
+  package struct Sync: Sendable, Hashable {
+    package var interval: Duration
+    package var exclude: [String]
+    package var remote: String
+    package var gdrivePath: String?
+  }
+
+  package struct Alerts: Sendable, Hashable {
+    package var rules: [AlertRule: AlertPolicy.Setting]
+    /// Ascending.
+    package var costThresholds: [Money]
+    /// Ascending; 100 is one of them.
+    package var budgetPercents: [Int]
+    package var retry: Retry
+
+    package struct Retry: Sendable, Hashable {
+      package var maxTries: Int
+      package var maxAge: Duration
+    }
+  }
+}
+
+extension Settings {
+  /// Which events become alerts, and which notifiers carry them.
+  package var alertPolicy: AlertPolicy {
+    AlertPolicy(rules: alerts.rules, channels: notifiers.map(\.name), costThresholds: alerts.costThresholds)
+  }
+
+  /// The rules of supervision, alerts included.
+  package var supervision: SupervisionPolicy {
+    var policy = SupervisionPolicy()
+    policy.pollInterval = watch.pollInterval
+    policy.eagerPollInterval = min(watch.eagerPollInterval, watch.pollInterval)
+    policy.observeTimeout = watch.observeTimeout
+    policy.launchTimeout = watch.launchTimeout
+    policy.absenceConfirmation = watch.absenceConfirmation
+    policy.heartbeatTimeout = watch.heartbeatTimeout
+    policy.heartbeatGiveUp = watch.heartbeatGiveUp
+    policy.unreachableAfter = watch.unreachableAfter
+    policy.shutdownGrace = watch.shutdownGrace
+    policy.terminateRetry = watch.terminateRetry
+    policy.terminateRetryCap = watch.terminateRetryCap
+    policy.alerts = alertPolicy
+    return policy
+  }
+
+  /// What is wrong with the places of the secrets, without fetching one: `notifiers.mail.password: … is not set`.
+  package func secretProblems(environment: [String: String]) -> [Mistake] {
+    notifiers.flatMap(\.secrets).compactMap { path, reference in
+      reference.problem(environment: environment).map { Mistake(path: path, message: $0) }
+    }
+  }
+}
+
+/// One value in force, and who says so.
+package struct EffectiveValue: Sendable, Hashable {
+  package enum Source: Sendable, Hashable, CustomStringConvertible {
+    case standard
+    case file(String, TextPosition?)
+    case environment(String)
+    case flag(String)
+
+    /// `default`, `config.json:12`, `CLOUDJOBS_STORE_PATH`, `--db`.
+    package var description: String {
+      switch self {
+      case .standard: "default"
+      case .file(let name, let position): position.map { "\(name):\($0.line)" } ?? name
+      case .environment(let name): name
+      case .flag(let name): name
+      }
+    }
+  }
+
+  package var path: String
+  /// The value as JSON on one line, with everything that may be secret masked.
+  package var text: String
+  package var source: Source
+}

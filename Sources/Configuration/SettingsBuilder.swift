@@ -1,0 +1,189 @@
+import JobModel
+
+/// Makes typed settings of checked layers.
+///
+/// After the check nothing here can fail. If the schema and this code ever disagree, the disagreement is recorded as a
+/// mistake of that key instead of ending the program.
+struct SettingsBuilder {
+  let layers: Layers
+  private(set) var mistakes = MistakeList()
+
+  init(layers: Layers) { self.layers = layers }
+
+  mutating func build(warnings: [Mistake]) -> Settings {
+    Settings(
+      hardware: section("hardware"), aws: section("aws"), gcp: section("gcp"), azure: section("azure"),
+      docker: section("docker"), local: local(), store: store(), watch: watch(), sync: sync(), alerts: alerts(),
+      notifiers: notifiers(), file: layers.file, values: layers.values, warnings: warnings)
+  }
+
+  // MARK: Sections
+
+  private func section(_ name: String) -> Settings.Section {
+    var values = layers.document[name]?.plain.object ?? [:]
+    for leaf in layers.leaves where leaf.path.hasPrefix(name + ".") {
+      if let entry = layers.entries[leaf.path] { values[leaf.field.key] = entry.node.plain }
+    }
+    return Settings.Section(values: values)
+  }
+
+  private mutating func local() -> Settings.Local {
+    Settings.Local(
+      directory: text("local.directory"), instanceType: text("local.instance_type"), region: text("local.region"),
+      pricePerHour: read("local.price_per_hour", .zero, ValueReader.price), grace: duration("local.grace"),
+      heartbeat: duration("local.heartbeat"))
+  }
+
+  private mutating func store() -> Settings.Store {
+    Settings.Store(
+      path: text("store.path"),
+      allowNetworkFileSystem: read("store.allow_network_file_system", false, ValueReader.boolean))
+  }
+
+  private mutating func watch() -> Settings.Watch {
+    Settings.Watch(
+      pollInterval: duration("watch.poll_interval"), eagerPollInterval: duration("watch.eager_poll_interval"),
+      observeTimeout: duration("watch.observe_timeout"), launchTimeout: duration("watch.launch_timeout"),
+      absenceConfirmation: duration("watch.absence_confirmation"),
+      heartbeatTimeout: duration("watch.heartbeat_timeout"),
+      heartbeatGiveUp: duration("watch.heartbeat_give_up"), unreachableAfter: duration("watch.unreachable_after"),
+      shutdownGrace: duration("watch.shutdown_grace"), terminateRetry: duration("watch.terminate_retry"),
+      terminateRetryCap: duration("watch.terminate_retry_cap"), leaseTTL: duration("watch.lease_ttl"),
+      shutdownTimeout: duration("watch.shutdown_timeout"))
+  }
+
+  private mutating func sync() -> Settings.Sync {
+    Settings.Sync(
+      interval: duration("sync.interval"), exclude: list("sync.exclude") { ValueReader.text($0, .line) },
+      remote: text("sync.remote"), gdrivePath: layers.entries["sync.gdrive_path"]?.node.string)
+  }
+
+  private mutating func alerts() -> Settings.Alerts {
+    var rules: [AlertRule: AlertPolicy.Setting] = [:]
+    for rule in ConfigurationSchema.settableRules {
+      let path = "alerts.rules.\(rule.rawValue)"
+      let standard = AlertPolicy.defaultSetting(rule)
+      let channels =
+        layers.entries["\(path).channels"] == nil ? nil : list("\(path).channels") { ValueReader.text($0, .name) }
+      rules[rule] = AlertPolicy.Setting(
+        enabled: read("\(path).enabled", standard.enabled, ValueReader.boolean),
+        severity: Alert.Severity(rawValue: text("\(path).severity")) ?? standard.severity, channels: channels)
+    }
+    let percents = list("alerts.budget_percents") { ValueReader.integer($0, 1...100) }
+    return Settings.Alerts(
+      rules: rules, costThresholds: Set(list("alerts.cost_thresholds", ValueReader.money)).sorted(),
+      budgetPercents: Set(percents + [100]).sorted(),
+      retry: Settings.Alerts.Retry(
+        maxTries: read("alerts.retry.max_tries", 1) { ValueReader.integer($0, 1...Int.max) },
+        maxAge: duration("alerts.retry.max_age")))
+  }
+
+  // MARK: Notifiers
+
+  private mutating func notifiers() -> [ChannelSettings] {
+    var all: [ChannelSettings] = []
+    for member in layers.document["notifiers"]?.members ?? [] {
+      let type = member.node["type"]?.string
+      guard let variant = ConfigurationSchema.notifiers.first(where: { $0.type == type }) else { continue }
+      var channel = Fields(node: member.node, fields: variant.fields, path: Wording.step("notifiers", member.key))
+      switch variant.type {
+      case "webhook": all.append(ChannelSettings(name: member.key, kind: .webhook(webhook(&channel))))
+      case "email": all.append(ChannelSettings(name: member.key, kind: .email(email(&channel))))
+      default: mistakes.add("\(channel.path).type", "\(variant.type) is described, but not understood")
+      }
+      for mistake in channel.mistakes.mistakes { mistakes.add(mistake.path, mistake.message, at: mistake.position) }
+    }
+    return all
+  }
+
+  private func webhook(_ channel: inout Fields) -> ChannelSettings.Webhook {
+    var headers: [String: PlainOrSecret] = [:]
+    for member in channel.node("headers")?.members ?? [] {
+      headers[member.key] = channel.take("headers", ValueReader.textOrSecret(member.node, .line)) ?? .plain("")
+    }
+    return ChannelSettings.Webhook(
+      url: channel.read("url", .plain("")) { ValueReader.textOrSecret($0, .webURL) },
+      secrets: (channel.node("secrets")?.items ?? []).compactMap { channel.take("secrets", ValueReader.secret($0)) },
+      headers: headers, timeout: channel.read("timeout", .zero, Self.anyDuration),
+      allowPrivate: channel.read("allow_private", false, ValueReader.boolean), caFile: channel.node("ca_file")?.string)
+  }
+
+  private func email(_ channel: inout Fields) -> ChannelSettings.Email {
+    let security = ChannelSettings.MailSecurity(rawValue: channel.node("security")?.string ?? "") ?? .starttls
+    let to = channel.node("to").map { $0.items ?? [$0] } ?? []
+    return ChannelSettings.Email(
+      host: channel.read("host", "") { ValueReader.text($0, .host) },
+      port: channel.node("port") == nil
+        ? security.standardPort : channel.read("port", security.standardPort) { ValueReader.integer($0, 1...65_535) },
+      security: security, username: channel.node("username")?.string,
+      password: channel.node("password").flatMap { channel.take("password", ValueReader.secret($0)) },
+      from: channel.read("from", "") { ValueReader.text($0, .mailbox) },
+      to: to.compactMap { channel.take("to", ValueReader.text($0, .mailbox)) },
+      timeout: channel.read("timeout", .zero, Self.anyDuration), caFile: channel.node("ca_file")?.string)
+  }
+
+  /// The keys of one notifier, with their defaults.
+  private struct Fields {
+    let node: JSONNode
+    let fields: Schema.Fields
+    let path: String
+    var mistakes = MistakeList()
+
+    func node(_ key: String) -> JSONNode? { node[key] ?? fields[key]?.standard }
+
+    mutating func read<Value>(_ key: String, _ fallback: Value, _ reader: (JSONNode) -> Reading<Value>) -> Value {
+      guard let node = node(key) else {
+        mistakes.add("\(path).\(key)", "has no value and no default")
+        return fallback
+      }
+      return take(key, reader(node)) ?? fallback
+    }
+
+    mutating func take<Value>(_ key: String, _ reading: Reading<Value>) -> Value? {
+      switch reading {
+      case .value(let value): return value
+      case .problem(let problem):
+        mistakes.add("\(path).\(key)", problem)
+        return nil
+      }
+    }
+  }
+
+  // MARK: Values with a fixed path
+
+  private mutating func read<Value>(
+    _ path: String, _ fallback: Value, _ reader: (JSONNode) -> Reading<Value>
+  ) -> Value {
+    guard let entry = layers.entries[path] else {
+      mistakes.add(path, "has no value and no default")
+      return fallback
+    }
+    switch reader(entry.node) {
+    case .value(let value): return value
+    case .problem(let problem):
+      mistakes.add(path, problem, at: entry.node.position)
+      return fallback
+    }
+  }
+
+  private mutating func text(_ path: String) -> String { read(path, "") { ValueReader.text($0, .line) } }
+
+  private mutating func duration(_ path: String) -> Duration { read(path, .zero, Self.anyDuration) }
+
+  private mutating func list<Value>(_ path: String, _ reader: (JSONNode) -> Reading<Value>) -> [Value] {
+    let items: [JSONNode] = read(path, []) { node in node.items.map(Reading.value) ?? .problem("must be a list") }
+    var values: [Value] = []
+    for item in items {
+      switch reader(item) {
+      case .value(let value): values.append(value)
+      case .problem(let problem): mistakes.add(path, problem, at: item.position)
+      }
+    }
+    return values
+  }
+
+  /// The range was checked against the schema already.
+  private static func anyDuration(_ node: JSONNode) -> Reading<Duration> {
+    ValueReader.duration(node, .zero ... .seconds(4_000_000_000))
+  }
+}
