@@ -28,6 +28,7 @@ enum Cleanup {
 }
 
 package import ArgumentParser
+internal import Monitor
 
 package struct CleanupCommand: AsyncParsableCommand {
   package static let configuration = CommandConfiguration(

@@ -58,6 +58,6 @@ struct ConfigSchema: AsyncParsableCommand {
       """)
 
   func run() async throws {
-    Console.standard(environment: [:]).out(Settings.jsonSchema())
+    Console.standard(environment: [:]).out(ConfigurationSchema.jsonSchema())
   }
 }

@@ -75,7 +75,9 @@ package func printable(_ text: String) -> String {
   var result = String.UnicodeScalarView()
   for scalar in text.unicodeScalars {
     switch scalar.properties.generalCategory {
-    case .control, .lineSeparator, .paragraphSeparator, .format where scalar.value != 0x200D: result.append("\u{FFFD}")
+    // The zero-width joiner holds emoji together.
+    case .format where scalar.value == 0x200D: result.append(scalar)
+    case .control, .lineSeparator, .paragraphSeparator, .format: result.append("\u{FFFD}")
     default: result.append(scalar)
     }
   }

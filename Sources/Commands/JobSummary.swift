@@ -1,5 +1,6 @@
 internal import JobModel
 internal import JobStore
+internal import Monitor
 
 /// Counts and costs of jobs by state and provider. Open jobs are charged up to now, closed ones as they ended.
 struct JobSummary: Equatable {

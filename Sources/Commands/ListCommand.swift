@@ -1,6 +1,8 @@
 package import ArgumentParser
 internal import JobModel
 internal import JobStore
+internal import Monitor
+internal import ProviderKit
 
 package struct ListCommand: AsyncParsableCommand {
   package static let configuration = CommandConfiguration(

@@ -2,6 +2,7 @@ package import ArgumentParser
 internal import Foundation
 internal import JobModel
 internal import JobStore
+internal import Monitor
 internal import ProviderKit
 
 package struct LogsCommand: AsyncParsableCommand {

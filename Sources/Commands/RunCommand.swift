@@ -1,6 +1,8 @@
 package import ArgumentParser
+internal import Configuration
 internal import JobModel
 internal import JobStore
+internal import Monitor
 internal import ProviderKit
 
 package struct RunCommand: AsyncParsableCommand {

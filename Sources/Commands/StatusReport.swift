@@ -1,5 +1,6 @@
 internal import JobModel
 internal import JobStore
+internal import Monitor
 internal import ProviderKit
 
 /// Everything that `status` shows of a job.

@@ -4,10 +4,6 @@ internal import Synchronization
 /// The terminal while the live table is on it: raw keys, the alternate screen, and everything put back at the end.
 final class Terminal: Sendable {
   private let saved: Mutex<termios?>
-  private let keys: AsyncStream<UInt8>.Continuation
-  private let reader: any DispatchSourceRead
-  /// Keys as they are pressed.
-  let pressed: AsyncStream<UInt8>
 
   /// Takes the terminal over, or returns nil if there is none.
   init?() {
@@ -17,15 +13,6 @@ final class Terminal: Sendable {
     saved = Mutex(settings)
     settings.c_lflag &= ~tcflag_t(ECHO | ICANON)
     tcsetattr(0, TCSANOW, &settings)
-    (pressed, keys) = AsyncStream.makeStream(of: UInt8.self, bufferingPolicy: .bufferingNewest(16))
-    let source = DispatchSource.makeReadSource(fileDescriptor: 0, queue: DispatchQueue(label: "cloudjobs.keys"))
-    source.setEventHandler { [keys] in
-      var byte: UInt8 = 0
-      // The end of the input ends the source: it would be ready for ever.
-      if read(0, &byte, 1) == 1 { keys.yield(byte) } else { source.cancel() }
-    }
-    reader = source
-    source.resume()
     Self.write("\u{1B}[?1049h\u{1B}[?25l")
   }
 
@@ -34,6 +21,14 @@ final class Terminal: Sendable {
     var size = winsize()
     guard ioctl(1, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0, size.ws_row > 0 else { return (80, 24) }
     return (Int(size.ws_col), Int(size.ws_row))
+  }
+
+  /// A key that was pressed since the last call, without waiting for one.
+  func key() -> UInt8? {
+    var input = pollfd(fd: 0, events: Int16(POLLIN), revents: 0)
+    guard poll(&input, 1, 0) == 1, input.revents & Int16(POLLIN) != 0 else { return nil }
+    var byte: UInt8 = 0
+    return read(0, &byte, 1) == 1 ? byte : nil
   }
 
   /// Draws over what is there, so that nothing flickers.
@@ -52,8 +47,6 @@ final class Terminal: Sendable {
     guard var settings else { return }
     Self.write("\u{1B}[?25h\u{1B}[?1049l")
     tcsetattr(0, TCSANOW, &settings)
-    keys.finish()
-    reader.cancel()
   }
 
   /// A terminal that is gone can't be told.

@@ -1,6 +1,7 @@
 package import ArgumentParser
 internal import JobModel
 internal import JobStore
+internal import Monitor
 
 package struct TerminateCommand: AsyncParsableCommand {
   package static let configuration = CommandConfiguration(

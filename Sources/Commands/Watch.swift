@@ -5,6 +5,7 @@ internal import JobStore
 internal import Logging
 internal import Monitor
 internal import Notifiers
+internal import ProviderKit
 internal import Transport
 internal import UnixSignals
 
@@ -52,7 +53,6 @@ struct Watch {
     let helpers = [
       Task { await listen(signals, supervision, supervisionContext, dispatcher, clients, terminal, logger) },
       Task { await draw(terminal, board, supervision, store) },
-      Task { for await key in terminal?.pressed ?? AsyncStream { $0.finish() } where key == UInt8(ascii: "q") { await supervision.stop() } },
     ]
     defer { for helper in helpers { helper.cancel() } }
     let end: Supervision.End
@@ -87,8 +87,9 @@ struct Watch {
     }
   }
 
-  private func checkpoint(_ store: StoreActor, _ logger: Logger) async throws {
-    do { _ = try await store.checkpoint() } catch let error where error.code != .replaced {
+  private func checkpoint(_ store: StoreActor, _ logger: Logger) async throws(StoreError) {
+    do { _ = try await store.checkpoint() } catch {
+      if error.code == .replaced { throw error }
       logger.debug("No checkpoint at the end", metadata: ["error": "\(error)"])
     }
   }
@@ -147,7 +148,10 @@ struct Watch {
         colors: context.console.usesColor)
       let (width, height) = Terminal.size()
       terminal.show(screen.lines(width: width, height: height))
-      do { try await Task.sleep(for: .milliseconds(500)) } catch { return }
+      for _ in 0..<5 {
+        if terminal.key() == UInt8(ascii: "q") { await supervision.stop() }
+        do { try await Task.sleep(for: .milliseconds(100)) } catch { return }
+      }
     }
   }
 
