@@ -75,7 +75,9 @@ struct SchemaCheck {
         mistakes.add(
           path, "is a secret, which must not stand here; remove it: each provider's own tools keep its credentials",
           at: member.keyPosition)
-      } else if near == nil {
+        return
+      }
+      if near == nil {
         warnings.add(path, "is not used by cloudjobs", at: member.keyPosition)
         return
       }

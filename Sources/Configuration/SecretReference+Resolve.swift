@@ -112,11 +112,19 @@ extension SecretReference {
     let inherited = Dictionary(
       environment.map { (Environment.Key(stringLiteral: $0.key), $0.value) }, uniquingKeysWith: { first, _ in first })
     let settings = options
+    var words = words
+    words[0] = Self.expand(words[0], environment)
+    if words[0].contains("/") {
+      guard access(words[0], X_OK) == 0 else { throw error(.missing, "is not there, or is not a program") }
+      // Subprocess looks names up in PATH only; the shell takes a path as it is, and no argument through its parser.
+      words = ["sh", "-c", #"exec "$@""#, "sh"] + words
+    }
+    let (program, arguments) = (words[0], Array(words.dropFirst()))
     return try await withThrowingTaskGroup(of: [UInt8].self) { group in
       group.addTask {
         do {
           let result = try await run(
-            .name(words[0]), arguments: Arguments(Array(words.dropFirst())), environment: .custom(inherited),
+            .name(program), arguments: Arguments(arguments), environment: .custom(inherited),
             platformOptions: settings, output: .bytes(limit: Self.maximumBytes), error: .discarded)
           guard case .exited(0) = result.terminationStatus else {
             throw self.error(.failed, "failed (\(result.terminationStatus)); run it by hand to see why")
