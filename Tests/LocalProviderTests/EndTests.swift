@@ -136,12 +136,17 @@ import Testing
 
   @Test func aBusyCalculationIsNotIdle() async throws {
     let ground = try Ground()
-    let request = ground.request("timeout 2 sh -c 'while :; do :; done'; exit 0") {
-      $0.idle = IdleRule(cpuPercent: 5, seconds: 1)
+    let request = ground.request("timeout 60 sh -c 'while :; do :; done'") {
+      $0.idle = IdleRule(cpuPercent: 2, seconds: 1)
     }
     let reference = try await ground.launch(request)
-    try await ground.until(reference) { ($0.beacon?.cpuPercent ?? 0) > 5 }
-    #expect(try await ground.gone(reference).beacon?.exitCode == 0)
+    try await ground.until(reference) { report in
+      guard let beacon = report.beacon, let started = beacon.startedAt else { return false }
+      #expect(beacon.endedBy == nil)
+      return beacon.heartbeatAt > started + 2000 && (beacon.cpuPercent ?? 0) > 2
+    }
+    #expect(await ground.provider.terminate(reference, finalSync: true) == .accepted)
+    #expect(try await ground.gone(reference).beacon?.endedBy == "terminated")
   }
 
   @Test func endsOnThePreemptionNotice() async throws {
@@ -156,7 +161,7 @@ import Testing
 
   @Test func endsWhileInputsAreStaged() async throws {
     let ground = try Ground()
-    // cp waits for a writer of the pipe if it is told to read it; a folder with many files takes long as well.
+    // Enough files that the order comes while they are copied.
     for folder in 0..<40 {
       let path = ground.inputs + "/\(folder)"
       try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
