@@ -67,20 +67,31 @@ stat_of() {
 }
 
 # PIDS: the processes of this instance except its own shells: members of its session and whoever carries its mark.
-# CPU: what they have used, in clock ticks.
+# CPU: what they have used, in clock ticks. `read` takes a system call a byte, so this is left to grep and awk.
 processes() {
-  PIDS='' CPU=0
-  marked=$NL$(grep -lF "CLOUDJOBS_MARK=$cj_token;" /proc/[0-9]*/environ 2>/dev/null)$NL
-  for pid in /proc/[0-9]*; do
-    pid=${pid#/proc/}
-    if [ "$pid" = $$ ] || [ "$pid" = "$SELF" ] || [ "$pid" = "$MONITOR" ]; then continue; fi
-    stat_of "$pid" || continue
-    case $STATE in Z | X) continue ;; esac
-    if [ "$SESSION_OF" != "$SESSION" ]; then
-      case $marked in *"$NL/proc/$pid/environ$NL"*) ;; *) continue ;; esac
-    fi
-    PIDS="$PIDS $pid" CPU=$((CPU + CPU_OF))
-  done
+  marked=$(grep -lF "CLOUDJOBS_MARK=$cj_token;" /proc/[0-9]*/environ 2>/dev/null)
+  # /proc/self is the grep itself, which is to be left out; it is the only one of ours in this picture.
+  stats=$(LC_ALL=C grep -aH '' /proc/self/stat /proc/[0-9]*/stat 2>/dev/null)
+  found=$(printf '%s\n%s\n' "$marked" "$stats" | LC_ALL=C awk -v session="$SESSION" -v own=" $$ $SELF $MONITOR " '
+    { pid = $0; sub(/^\/proc\//, "", pid); sub(/\/.*/, "", pid) }
+    /^\/proc\/[0-9]+\/environ$/ { marked[pid] = 1; next }
+    { sub(/^\/proc\/[0-9a-z]+\/stat:/, ""); text[pid] = text[pid] " " $0 }
+    END {
+      split(text["self"], field, " ")
+      own = own field[1] " "
+      sub(/.*\)/, "", text["self"])
+      split(text["self"], field, " ")
+      own = own field[2] " "
+      for (pid in text) {
+        sub(/.*\)/, "", text[pid])
+        if (split(text[pid], field, " ") < 20 || field[1] ~ /[ZX]/ || index(own, " " pid " ") || pid == "self") continue
+        if (field[4] != session && !(pid in marked)) continue
+        pids = pids " " pid
+        cpu += field[12] + field[13] + field[14] + field[15]
+      }
+      printf "%.0f%s\n", cpu, pids
+    }')
+  CPU=${found%% *} PIDS=${found#"${found%% *}"}
 }
 
 # TERM, the grace period, KILL. 1 if something can't be ended.
@@ -144,11 +155,12 @@ start_monitor() {
 stop_monitor() {
   [ -n "$MONITOR" ] || return 0
   kill -TERM "$MONITOR" 2>/dev/null
-  # A signal for the script interrupts `wait`; only another status says that the monitor is gone.
-  while :; do
-    wait "$MONITOR"
-    case $? in 129 | 130 | 138 | 143) ;; *) break ;; esac
+  # A subshell that has just begun may lose the signal, so it is sent until the monitor is gone.
+  while stat_of "$MONITOR" && [ "$STATE" != Z ]; do
+    nap 1
+    kill -TERM "$MONITOR" 2>/dev/null
   done
+  wait "$MONITOR"
   MONITOR=''
 }
 
@@ -377,6 +389,12 @@ SELF=$$ SESSION=none
 [ "$SESSION_OF" != $$ ] || SESSION=$$
 now
 uptime_cs
+# Before anybody can learn the pid from the identity.
+for signal in TERM INT HUP; do
+  # shellcheck disable=SC2064
+  trap "STOP=$signal; : >stop" $signal
+done
+trap 'STOP=${STOP:-USR1}' USR1
 CLOCK_TICKS=$(getconf CLK_TCK 2>/dev/null || echo 100)
 read -r boot </proc/sys/kernel/random/boot_id
 printf '%s %s %s %s\n' $$ "$START" "$boot" "$NOW" >"identity.$$" || exit 74
@@ -389,12 +407,6 @@ if ! ln "identity.$$" identity 2>/dev/null; then
   mv "identity.$$" identity
 fi
 rm -f "identity.$$"
-
-for signal in TERM INT HUP; do
-  # shellcheck disable=SC2064
-  trap "STOP=$signal; : >stop" $signal
-done
-trap 'STOP=${STOP:-USR1}' USR1
 
 END_CS='' END_BY='' END_TEXT=''
 if [ -n "$cj_max_cs" ]; then END_CS=$((UP + cj_max_cs)) END_BY=max_duration END_TEXT=$cj_max_text; fi
