@@ -89,7 +89,7 @@ let package = Package(
     // Manual clock, recording notifier, scripted provider, loopback servers, contract suites.
     .target(
       name: "TestSupport",
-      dependencies: ["JobModel", "JobStore", "ProviderKit", "Notifiers"],
+      dependencies: ["JobModel", "JobStore", "ProviderKit", "Notifiers", "Monitor"],
       exclude: ["Servers"]),
     .testTarget(name: "EndToEndTests", dependencies: ["TestSupport"], path: "Tests/EndToEnd"),
   ],

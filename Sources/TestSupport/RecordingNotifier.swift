@@ -1,0 +1,33 @@
+package import Notifiers
+
+/// A channel that keeps what it was given and answers what the test wants.
+package actor RecordingNotifier: Notifier {
+  package nonisolated let name: String
+  package nonisolated let kind = "recording"
+  package nonisolated let destination = "memory"
+
+  package private(set) var messages: [AlertMessage] = []
+  private var answers: [DeliveryAnswer] = []
+  private var isHeld = false
+  private var waiters: [CheckedContinuation<Void, Never>] = []
+
+  package init(_ name: String) { self.name = name }
+
+  /// What the next messages are answered; after them everything is delivered.
+  package func answer(_ answers: DeliveryAnswer...) { self.answers += answers }
+
+  /// Lets every message wait until `release`, as a hung receiver does.
+  package func hold() { isHeld = true }
+
+  package func release() {
+    isHeld = false
+    for waiter in waiters { waiter.resume() }
+    waiters = []
+  }
+
+  package func deliver(_ message: AlertMessage) async -> DeliveryAnswer {
+    messages.append(message)
+    if isHeld { await withCheckedContinuation { waiters.append($0) } }
+    return answers.isEmpty ? .delivered("taken") : answers.removeFirst()
+  }
+}

@@ -1,0 +1,116 @@
+import JobModel
+import JobStore
+import Monitor
+import Notifiers
+import TestSupport
+import Testing
+
+@Suite("Alert dispatcher", .timeLimit(.minutes(1)))
+struct DispatcherTests {
+  private func alert(_ id: String, _ ground: Ground, channels: [String] = ["ops"]) -> Alert {
+    Alert(
+      id: id, rule: .jobFailed, severity: .critical, at: ground.clock.now(), job: nil, title: id, facts: [],
+      nextCommand: nil, channels: channels)
+  }
+
+  @Test("What is pushed and recorded is pushed once, in order")
+  func once() async throws {
+    let ground = Ground()
+    let dispatcher = ground.dispatcher()
+    for index in 0..<20 { try await ground.store.raise([alert("a\(index)", ground)], at: ground.clock.now()) }
+    await dispatcher.pump()
+    await dispatcher.untilIdle()
+    await dispatcher.pump()
+    await dispatcher.untilIdle()
+    #expect(await ground.channel.messages.map(\.alert.id) == (0..<20).map { "a\($0)" })
+    #expect(try await ground.store.nextDeliveryAt() == nil)
+  }
+
+  @Test("Every try of a delivery carries the same id, without a dot, and heeds the receiver's pause")
+  func retries() async throws {
+    let ground = Ground()
+    let dispatcher = ground.dispatcher()
+    await ground.channel.answer(.retry("503", after: .seconds(120)), .retry("503", after: nil))
+    try await ground.store.raise([alert("a.1", ground)], at: ground.clock.now())
+    await dispatcher.pump()
+    await dispatcher.untilIdle()
+    ground.clock.advance(by: .seconds(119))
+    await dispatcher.pump()
+    await dispatcher.untilIdle()
+    #expect(await ground.channel.messages.count == 1)
+    for _ in 0..<200 {
+      ground.clock.advance(by: .seconds(10))
+      await dispatcher.tick(now: ground.clock.now())
+      await dispatcher.untilIdle()
+    }
+    let ids = await ground.channel.messages.map(\.id)
+    #expect(ids.count == 3)
+    #expect(Set(ids).count == 1)
+    #expect(ids.first?.contains(".") == false)
+  }
+
+  @Test("A permanent error is a dead letter at once; sent again it is delivered")
+  func deadLetter() async throws {
+    let ground = Ground()
+    let dispatcher = ground.dispatcher()
+    await ground.channel.answer(.permanent("410 gone"))
+    try await ground.store.raise([alert("a", ground)], at: ground.clock.now())
+    await dispatcher.pump()
+    await dispatcher.untilIdle()
+    let dead = try await ground.store.deliveries(DeliveryQuery(states: [.dead]))
+    #expect(dead.map(\.answer) == ["410 gone"])
+    #expect(try await ground.store.resend(nil, at: ground.clock.now()) == 1)
+    await dispatcher.pump()
+    await dispatcher.untilIdle()
+    #expect(try await ground.store.deliveries(DeliveryQuery(states: [.delivered])).count == 1)
+  }
+
+  @Test("A hung channel delays no other")
+  func isolation() async throws {
+    let ground = Ground()
+    let slow = RecordingNotifier("slow")
+    await slow.hold()
+    let dispatcher = ground.dispatcher([slow, ground.channel])
+    try await ground.store.raise([alert("a", ground, channels: ["slow", "ops"])], at: ground.clock.now())
+    try await ground.store.raise([alert("b", ground, channels: ["slow", "ops"])], at: ground.clock.now())
+    await dispatcher.pump()
+    while await ground.channel.messages.count < 2 {
+      await Task.yield()
+      await dispatcher.pump()
+    }
+    #expect(await slow.messages.count == 1)
+    await slow.release()
+    await dispatcher.untilIdle()
+    await dispatcher.pump()
+    await dispatcher.untilIdle()
+    #expect(await slow.messages.map(\.alert.id) == ["a", "b"])
+  }
+
+  @Test("A push that was not recorded is pushed again with the same id: a killed watcher loses nothing")
+  func crash() async throws {
+    let ground = Ground()
+    await ground.channel.hold()
+    try await ground.store.raise([alert("a", ground)], at: ground.clock.now())
+    let killed = ground.dispatcher()
+    await killed.pump()
+    while await ground.channel.messages.isEmpty { await Task.yield() }
+    // The process dies here; its successor finds the delivery pending.
+    let successor = ground.dispatcher()
+    await ground.channel.release()
+    await successor.pump()
+    await successor.untilIdle()
+    let ids = await ground.channel.messages.map(\.id)
+    #expect(ids.count == 2)
+    #expect(Set(ids).count == 1)
+  }
+
+  @Test("A delivery through a channel that is not configured any more is a dead letter, not a hole")
+  func unknownChannel() async throws {
+    let ground = Ground()
+    let dispatcher = ground.dispatcher()
+    try await ground.store.raise([alert("a", ground, channels: ["gone"])], at: ground.clock.now())
+    await dispatcher.pump()
+    await dispatcher.untilIdle()
+    #expect(try await ground.store.deliveries(DeliveryQuery(states: [.dead])).first?.answer?.contains("no notifier") == true)
+  }
+}

@@ -1,0 +1,158 @@
+import JobModel
+import JobStore
+import Monitor
+import Notifiers
+import ProviderKit
+import TestSupport
+import Testing
+
+@Suite("Supervision", .timeLimit(.minutes(1)))
+struct SupervisionTests {
+  @Test("A watcher launches what was left launching, follows it to its end, and lets it go")
+  func wholeLife() async throws {
+    let ground = Ground()
+    try await ground.insert(ground.makeJob())
+    let watch = ground.supervision("w1")
+    try await watch.begin()
+    let end = try await ground.drive(watch) {
+      let job = try await ground.job()
+      switch job.state {
+      case .launched: await ground.provider.report("a1b2c3d4-1", ground.beacon(.running))
+      case .running: await ground.provider.report("a1b2c3d4-1", ground.beacon(.finished, exit: 0), state: .terminated)
+      default: break
+      }
+      return !job.isOpen
+    }
+    #expect(end == .stopped)
+    let job = try await ground.job()
+    #expect(job.state == .completed)
+    #expect(await watch.pool.count == 0)
+    #expect(ground.events == [.launched, .started, .completed, .instanceGone])
+    #expect(await ground.provider.count(.launch) == 1)
+  }
+
+  @Test("The intent is on disk before the provider is called, and the call is made once though its answer is lost")
+  func lostLaunchAnswer() async throws {
+    let ground = Ground()
+    await ground.provider.loseNextLaunchAnswers()
+    try await ground.insert(ground.makeJob())
+    let watch = ground.supervision("w1")
+    try await watch.begin()
+    _ = try await ground.drive(watch) { try await ground.job().state == .launched }
+    #expect(try await ground.job().state == .launched)
+    #expect(await ground.provider.world.count == 1)
+  }
+
+  @Test("A second watcher is refused and told who holds the database; after the lease ran out it takes over")
+  func secondWatcher() async throws {
+    let ground = Ground()
+    try await ground.insert(ground.makeJob())
+    let first = ground.supervision("w1")
+    try await first.begin()
+    try await first.sweep()
+    #expect(await first.pool.count == 1)
+    let second = ground.supervision("w2")
+    let error = await #expect(throws: StoreError.self) { try await second.begin() }
+    #expect(error?.code == .held)
+    #expect(error?.holder?.owner.rawValue == "w1")
+    // The first one was killed: it renews nothing.
+    ground.clock.advance(by: .seconds(31))
+    try await second.begin()
+    try await second.sweep()
+    #expect(await second.pool.count == 1)
+    // Woken again, the first one may not write any more and lets the job go.
+    await first.pool.trust(until: Timestamp(milliseconds: .max))
+    _ = await first.pool.post(.terminateRequested(TerminationWish(reason: .userRequest, at: ground.clock.now())), to: JobID("a1b2c3d4")!)
+    #expect(await first.pool.count == 0)
+    #expect(try await ground.job().wish == nil)
+    #expect(try await ground.drive(first, until: { false }) == nil || true)
+  }
+
+  @Test("A watcher that was replaced stops by itself")
+  func replaced() async throws {
+    let ground = Ground()
+    let first = ground.supervision("w1")
+    try await first.begin()
+    ground.clock.advance(by: .seconds(31))
+    let second = ground.supervision("w2")
+    try await second.begin()
+    #expect(try await first.run() == .replaced)
+  }
+
+  @Test("A wish that another process filed is carried out until the instance is gone")
+  func wish() async throws {
+    let ground = Ground()
+    try await ground.insert(ground.makeJob())
+    let watch = ground.supervision("w1")
+    try await watch.begin()
+    try await watch.sweep()
+    await ground.provider.report("a1b2c3d4-1", ground.beacon(.running))
+    await ground.provider.nextTerminations(.failed("throttled"), .accepted)
+    try await ground.store.file(
+      JobRequest(
+        id: "r1", job: JobID("a1b2c3d4")!,
+        kind: .terminate(TerminationWish(reason: .userRequest, message: "enough", at: ground.clock.now())), at: ground.clock.now()))
+    _ = try await ground.drive(watch) { try await !ground.job().isOpen }
+    let job = try await ground.job()
+    #expect(job.state == .terminated)
+    #expect(job.message == "enough")
+    #expect(ground.events.contains(.terminateFailed))
+    #expect(try await ground.store.openRequests(of: nil).isEmpty)
+  }
+
+  @Test("A command drives its own job when nobody watches, and gives it back")
+  func command() async throws {
+    let ground = Ground()
+    try await ground.insert(ground.makeJob())
+    try await ground.insert(ground.makeJob("zzzzzzzz"))
+    let command = ground.supervision("c1", role: .command, scope: .jobs([JobID("a1b2c3d4")!]))
+    try await command.begin()
+    _ = try await ground.drive(command) { try await ground.job().state == .launched }
+    #expect(await command.pool.jobs == [JobID("a1b2c3d4")!])
+    await command.end(grace: .seconds(5))
+    #expect(try await ground.store.holders().isEmpty)
+    let watch = ground.supervision("w1")
+    try await watch.begin()
+    try await watch.sweep()
+    #expect(await watch.pool.count == 2)
+  }
+
+  @Test("Ten thousand jobs are polled by a handful of calls")
+  func coalescing() async throws {
+    let ground = Ground()
+    for index in 0..<10_000 {
+      let id = "job" + String(100_000 + index)
+      var job = ground.makeJob(String(id.prefix(9)))
+      job.state = .running
+      job.attempt.instance = Instance(id: "i-\(index)", type: "t", region: "r")
+      job.attempt.launchedAt = ground.clock.now()
+      job.attempt.segments = [PriceSegment(from: ground.clock.now(), price: .zero)]
+      try await ground.insert(job)
+      await ground.provider.report(job.attempt.token, ground.beacon(.running, job: job.id.rawValue))
+    }
+    let watch = ground.supervision("w1")
+    try await watch.begin()
+    try await watch.sweep()
+    #expect(await watch.pool.count == 10_000)
+    let calls = await ground.provider.calls.filter { $0.kind == .observe }
+    #expect(Set(calls.flatMap(\.tokens)).count == 10_000)
+    #expect(calls.count < 200)
+  }
+
+  @Test("A provider that is silent for long raises one alert for all its jobs, and no job changes its state")
+  func unreachable() async throws {
+    let ground = Ground()
+    for id in ["aaaaaaaa", "bbbbbbbb", "cccccccc"] { try await ground.insert(ground.makeJob(id)) }
+    let dispatcher = ground.dispatcher()
+    let watch = ground.supervision("w1", dispatcher: dispatcher)
+    try await watch.begin()
+    try await watch.sweep()
+    await ground.provider.setUnreachable("connection refused")
+    let start = ground.clock.now()
+    _ = try await ground.drive(watch, steps: 20_000) { ground.clock.now() - start > .seconds(1200) }
+    await dispatcher.untilIdle()
+    let messages = await ground.channel.messages.filter { $0.alert.rule == .providerUnreachable }
+    #expect(messages.count == 1)
+    #expect(try await ground.job("aaaaaaaa").state == .launched)
+  }
+}
