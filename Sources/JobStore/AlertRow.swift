@@ -15,7 +15,7 @@ enum AlertRow {
       let alert = try readAlert(&row)
       return Delivery(
         id: id, alert: alert, channel: try row.text(), state: try row.value(), tries: Int(clamping: try row.int()),
-        createdAt: try row.time(), nextTryAt: try row.time(), lastTryAt: row.optionalTime(),
+        createdAt: try row.time(), nextTryAt: try row.time(), lastTryAt: try row.optionalTime(),
         answer: row.optionalText())
     } catch let damage as RowDamage {
       throw RowDamage(message: "delivery \(id): \(damage.message)")

@@ -83,8 +83,28 @@ struct RowReader {
     return value
   }
 
-  mutating func optionalTime() -> Timestamp? { optionalInt().map(Timestamp.init(rawValue:)) }
-  mutating func time() throws(RowDamage) -> Timestamp { Timestamp(rawValue: try int()) }
+  /// A moment between the years -29719 and 33658: with others a damaged file could make later sums overflow.
+  mutating func optionalTime() throws(RowDamage) -> Timestamp? {
+    guard let value = try optionalInt(in: -1_000_000_000_000_000...1_000_000_000_000_000) else { return nil }
+    return Timestamp(rawValue: value)
+  }
+
+  mutating func time() throws(RowDamage) -> Timestamp {
+    guard let value = try optionalTime() else { throw missing() }
+    return value
+  }
+
+  mutating func optionalInt(in range: ClosedRange<Int64>) throws(RowDamage) -> Int64? {
+    guard let value = optionalInt() else { return nil }
+    guard range.contains(value) else { throw RowDamage(message: "\(value) is no possible value of \(lastColumn)") }
+    return value
+  }
+
+  mutating func int(in range: ClosedRange<Int64>) throws(RowDamage) -> Int64 {
+    guard let value = try optionalInt(in: range) else { throw missing() }
+    return value
+  }
+
   mutating func bool() throws(RowDamage) -> Bool { try int() != 0 }
 
   /// A value out of a closed set, by its raw string.
@@ -104,9 +124,10 @@ struct RowReader {
     return value
   }
 
-  private func missing() -> RowDamage {
-    let name = sqlite3_column_name(statement, index - 1).map { String(cString: $0) } ?? "?"
-    return RowDamage(message: "column \(name) is empty")
+  private func missing() -> RowDamage { RowDamage(message: "column \(lastColumn) is empty") }
+
+  private var lastColumn: String {
+    sqlite3_column_name(statement, index - 1).map { String(cString: $0) } ?? "?"
   }
 }
 

@@ -8,6 +8,9 @@
 import Foundation
 package import JobModel
 
+/// The C function, which the method of the same name hides.
+private func renameFile(_ from: String, _ to: String) -> Int32 { rename(from, to) }
+
 /// What can be known of a database file without opening it as one, and the few things done to it from outside.
 package enum DatabaseFile {
   /// The first page's header, as <https://sqlite.org/fileformat2.html#the_database_header> has it.
@@ -119,7 +122,7 @@ package enum DatabaseFile {
   /// Puts a finished file in its place in one step, on disk when this returns.
   static func moveIntoPlace(_ from: String, _ to: String) throws(SystemError) {
     try flush(from)
-    guard rename(from, to) == 0 else { throw SystemError("rename to \(to)", from) }
+    try rename(from, to)
     try flush(folder(of: to))
   }
 
@@ -129,6 +132,15 @@ package enum DatabaseFile {
     guard link(from, to) == 0 else { throw SystemError("link to \(to)", from) }
     _ = unlink(from)
     try flush(folder(of: to))
+  }
+
+  static func rename(_ from: String, _ to: String) throws(SystemError) {
+    guard renameFile(from, to) == 0 else { throw SystemError("rename to \(to)", from) }
+  }
+
+  /// Gives a file a second name.
+  static func linkName(_ from: String, _ to: String) throws(SystemError) {
+    guard link(from, to) == 0 else { throw SystemError("link to \(to)", from) }
   }
 
   static func flush(_ path: String) throws(SystemError) {

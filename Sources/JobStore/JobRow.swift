@@ -33,20 +33,23 @@ enum JobRow {
     let spec = try StoredJSON.value(JobSpec.self, try row.text(), "its spec")
     let createdAt = try row.time()
     var job = Job(id: id, provider: provider, spec: spec, budget: nil, createdAt: createdAt)
-    let limit = row.optionalInt()
+    let limit = try row.optionalInt(in: 0...(.max / 10))
     let action: Budget.Action? = try row.optionalValue()
     let percents = row.optionalText() ?? ""
     if let limit {
-      job.budget = Budget(
-        limit: Money(units: limit), action: action ?? .alert, percents: percents.split(separator: ",").compactMap { Int($0) })
+      let numbers = percents.split(separator: ",").map { Int($0) ?? 0 }
+      guard numbers.allSatisfy((1...1000).contains) else {
+        throw RowDamage(message: "“\(percents)” are no percentages")
+      }
+      job.budget = Budget(limit: Money(units: limit), action: action ?? .alert, percents: numbers)
     }
     job.state = try row.value()
     job.reason = try row.optionalValue()
     job.message = row.optionalText()
     job.updatedAt = try row.time()
-    job.startedAt = row.optionalTime()
-    job.endedAt = row.optionalTime()
-    job.earlierCost = Money(units: try row.int())
+    job.startedAt = try row.optionalTime()
+    job.endedAt = try row.optionalTime()
+    job.earlierCost = Money(units: try row.int(in: 0...(.max)))
     job.wish = try readWish(&row)
     job.crossed = try row.text().split(separator: "\n").map(String.init)
     job.revision = try row.int()
@@ -58,7 +61,7 @@ enum JobRow {
   private static func readWish(_ row: inout RowReader) throws -> TerminationWish? {
     let reason: Reason? = try row.optionalValue()
     let message = row.optionalText()
-    let at = row.optionalTime()
+    let at = try row.optionalTime()
     let finalSync = row.optionalInt()
     let tries = row.optionalInt()
     guard let reason, let at else { return nil }
@@ -67,7 +70,9 @@ enum JobRow {
   }
 
   private static func readAttempt(_ id: JobID, _ row: inout RowReader) throws -> Attempt {
-    guard let number = row.optionalInt() else { throw RowDamage(message: "its attempt is missing") }
+    guard let number = try row.optionalInt(in: 0...1_000_000_000) else {
+      throw RowDamage(message: "its attempt is missing")
+    }
     let token = try row.text()
     var attempt = Attempt(job: id, number: Int(clamping: number), requestedAt: try row.time())
     attempt.token = token
@@ -79,16 +84,16 @@ enum JobRow {
     instance.spotRequestID = row.optionalText()
     attempt.instance = instanceID == nil ? nil : instance
     attempt.instanceState = try row.optionalValue()
-    attempt.launchedAt = row.optionalTime()
-    attempt.endedAt = row.optionalTime()
-    attempt.seenAt = row.optionalTime()
-    attempt.absentSince = row.optionalTime()
-    attempt.unreachableSince = row.optionalTime()
-    attempt.heartbeatAt = row.optionalTime()
+    attempt.launchedAt = try row.optionalTime()
+    attempt.endedAt = try row.optionalTime()
+    attempt.seenAt = try row.optionalTime()
+    attempt.absentSince = try row.optionalTime()
+    attempt.unreachableSince = try row.optionalTime()
+    attempt.heartbeatAt = try row.optionalTime()
     attempt.heartbeatLost = try row.bool()
     attempt.phase = try row.optionalValue()
     attempt.exitCode = row.optionalInt().map { Int(clamping: $0) }
-    attempt.syncedAt = row.optionalTime()
+    attempt.syncedAt = try row.optionalTime()
     attempt.segments = try segments(row.optionalText())
     return attempt
   }
@@ -96,12 +101,12 @@ enum JobRow {
   private static func segments(_ text: String?) throws(RowDamage) -> [PriceSegment] {
     guard let text else { return [] }
     let numbers = text.split(separator: " ").map { Int64($0) }
-    guard numbers.count.isMultiple(of: 2), !numbers.contains(nil) else {
-      throw RowDamage(message: "its price segments can't be read")
-    }
+    guard numbers.count.isMultiple(of: 2),
+      numbers.allSatisfy({ (-1_000_000_000_000_000...1_000_000_000_000_000).contains($0 ?? .max) })
+    else { throw RowDamage(message: "its price segments can't be read") }
     return stride(from: 0, to: numbers.count, by: 2).map { index in
       PriceSegment(
-        from: Timestamp(rawValue: numbers[index] ?? 0), price: HourlyPrice(microdollars: numbers[index + 1] ?? 0))
+        from: Timestamp(rawValue: numbers[index] ?? 0), price: HourlyPrice(microdollars: max(0, numbers[index + 1] ?? 0)))
     }
   }
 
@@ -232,7 +237,8 @@ enum JobRow {
       row.add(job.id.rawValue)
       row.add(number)
     } _: { row in
-      PriceSegment(from: try row.time(), price: HourlyPrice(microdollars: try row.int()))
+      PriceSegment(
+        from: Timestamp(rawValue: row.optionalInt() ?? .min), price: HourlyPrice(microdollars: row.optionalInt() ?? -1))
     }
     for (position, segment) in segments.enumerated() where position >= stored.count || stored[position] != segment {
       try db.run("INSERT OR REPLACE INTO price_segments(job, attempt, position, from_at, price) VALUES (?,?,?,?,?)") { row in

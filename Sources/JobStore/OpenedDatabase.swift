@@ -36,7 +36,8 @@ struct OpenedDatabase: Sendable {
     switch try FileKind.find(path, schema: options.schema) {
     case .current: return
     case .older(let version): try migrate(path, from: version, options)
-    case .legacy: try LegacyMigration(path: path, options: options).run()
+    case .legacy:
+      if try !LegacyMigration(path: path, options: options).run() { try prepare(path, options) }
     case .blank:
       if options.readOnly { throw StoreError.notFound(options.path) }
       try create(path, options)

@@ -16,7 +16,7 @@ extension StoreActor {
 
   package func nextDeliveryAt() async throws(StoreError) -> Timestamp? {
     try await read { db in
-      try db.row("SELECT min(next_try_at) FROM deliveries WHERE state = 'pending'") { $0.optionalTime() } ?? nil
+      try db.row("SELECT min(next_try_at) FROM deliveries WHERE state = 'pending'") { try $0.optionalTime() } ?? nil
     }
   }
 

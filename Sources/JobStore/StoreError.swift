@@ -3,7 +3,7 @@ package struct StoreError: Error, Sendable, Hashable, CustomStringConvertible {
   package enum Code: String, Sendable, Hashable, CaseIterable {
     /// A live watcher holds the database.
     case held
-    /// A job of that id is there already.
+    /// What is to be made is there already: a job of that id, a file of that name.
     case exists
     case closed
     /// Another process has been writing for longer than we wait.
