@@ -45,7 +45,9 @@ package final class SMTPClient: Sendable {
 
   private func submit(_ order: SMTPOrder) {
     switch queue.add(order) {
-    case .accepted: break
+    case .accepted:
+      // Cancelled before it was in the queue: nobody else would notice until its turn.
+      if order.cancellation.isSet { queue.dropCancelled() }
     case .closed: order.continuation.resume(returning: .failure(SMTPQueue.closedError))
     case .startThread:
       guard let code = TransportThread.start({ [queue] in queue.run() }) else { return }
