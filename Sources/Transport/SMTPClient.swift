@@ -24,7 +24,7 @@ package final class SMTPClient: Sendable {
   /// Returns within `request.timeout` and two seconds once its turn has come. A task that is cancelled ends the session
   /// within a second.
   package func send(_ request: SMTPRequest) async throws(TransportError) -> SMTPReceipt {
-    try request.validate()
+    try request.check()
     let cancellation = CancellationFlag()
     let result = await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in

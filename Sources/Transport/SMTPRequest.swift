@@ -56,7 +56,7 @@ package struct SMTPRequest: Sendable, Hashable {
   ///
   /// libcurl up to 8.21 passes line breaks in addresses on as commands, and bare line feeds in a message through to
   /// servers that take them for its end ("SMTP smuggling").
-  func validate() throws(TransportError) {
+  package func check() throws(TransportError) {
     guard !host.isEmpty, host.utf8.allSatisfy(Self.isHostByte), (1...65_535).contains(port) else {
       throw TransportError(
         .invalidRequest, "\"\(Redactor.bounded(place, limit: 128))\" is not a mail server",
