@@ -11,6 +11,7 @@ package struct MailAddress: Sendable, Hashable {
   /// Domains with other letters must be written in their `xn--` form, and local parts in ASCII: the other end might
   /// not know SMTPUTF8.
   package init?(_ text: String) {
+    guard text.unicodeScalars.allSatisfy({ $0.value >= 32 && $0.value != 127 }) else { return nil }
     var name: Substring = ""
     var address = Substring(text)
     if let open = text.lastIndex(of: "<") {

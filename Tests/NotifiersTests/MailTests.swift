@@ -42,7 +42,8 @@ struct MailMessageTests {
     #expect(!head.contains { $0.lowercased().hasPrefix("bcc") })
     #expect(head.allSatisfy { $0.utf8.count <= 78 }, "\(head)")
     #expect(text.utf8.allSatisfy { ($0 >= 32 && $0 < 127) || $0 == 13 || $0 == 10 })
-    #expect(!text.contains("<script>"))
+    let html = text.components(separatedBy: "text/html").last ?? ""
+    #expect(html.contains("&lt;script&gt;") && !html.contains("<script>"))
   }
 
   @Test("a very long plain word does not make a long line")
@@ -57,7 +58,7 @@ struct MailMessageTests {
     "reads addresses, and only addresses",
     arguments: [
       ("a@x.test", nil, "a@x.test"), ("A B <a@x.test>", "A B", "a@x.test"), ("\"B, A\" <a@x.test>", "B, A", "a@x.test"),
-      ("Jörg <j@xn--e1afmkfd.test>", "Jörg", "j@xn--e1afmkfd.test"), ("x\r\nBcc: y <a@x.test>", "x Bcc: y", "a@x.test"),
+      ("Jörg <j@xn--e1afmkfd.test>", "Jörg", "j@xn--e1afmkfd.test"), ("x\r\nBcc: y <a@x.test>", nil, nil),
       ("a@x.test>", nil, nil), ("<a@x.test", nil, nil), ("A <a@x.test> b", nil, nil), ("a@é.test", nil, nil),
       ("a b@x.test", nil, nil), ("", nil, nil), ("a@x.test\r\nRCPT TO:<e@z.test>", nil, nil),
     ] as [(String, String?, String?)])
@@ -166,7 +167,8 @@ struct EmailNotifierTests {
           Redactor.bounded("[cloudjobs] critical: \(title)", limit: 600)) == true)
         for fact in alert.facts {
           let wanted = Self.normal(Redactor.bounded(fact.value, limit: 4096))
-          #expect(Self.normal(mail.text).contains(wanted))
+          // By scalars: characters at the edges may join with their neighbours.
+          #expect(Self.normal(mail.text).range(of: wanted, options: .literal) != nil || wanted.isEmpty)
         }
         #expect(!mail.html.contains("<b>"))
       }
