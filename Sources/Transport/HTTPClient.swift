@@ -24,7 +24,7 @@ package final class HTTPClient: Sendable {
   ///
   /// Cancelling the task ends the transfer at once with `TransportError.Code.cancelled`.
   package func send(_ request: HTTPRequest) async throws(TransportError) -> HTTPResponse {
-    try request.validate()
+    try request.check()
     let cancellation = CancellationFlag()
     let result = await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in

@@ -69,7 +69,7 @@ package struct HTTPRequest: Sendable, Hashable {
   }
 
   /// Refuses what could be misread on the wire: control characters in the address or a header, other protocols.
-  func validate() throws(TransportError) {
+  package func check() throws(TransportError) {
     let address = url.reveal()
     let place = Redactor.origin(of: address)
     guard let parts = URLParts(address), parts.prefix.isEmpty, !parts.host.isEmpty,

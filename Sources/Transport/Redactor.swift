@@ -9,6 +9,8 @@ package struct Redactor: Sendable {
     for secret in secrets where !secret.isEmpty {
       let text = secret.reveal()
       texts.insert(text)
+      // `Bearer` and the token, of which only the token may come back.
+      for word in text.split(separator: " ") where word.utf8.count >= 8 { texts.insert(String(word)) }
       guard let parts = URLParts(text) else { continue }
       // A server or libcurl may repeat only a part of an address.
       if let userinfo = parts.userinfo {
@@ -25,8 +27,8 @@ package struct Redactor: Sendable {
         }
       }
     }
-    texts.remove("")
-    self.secrets = texts.sorted { ($0.utf8.count, $0) > ($1.utf8.count, $1) }
+    // Shorter ones could not be told from ordinary text.
+    self.secrets = texts.filter { $0.utf8.count >= 4 }.sorted { ($0.utf8.count, $0) > ($1.utf8.count, $1) }
   }
 
   /// `text` with every known secret and every URL's userinfo, query and token-like path segments masked.

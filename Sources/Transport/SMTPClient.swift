@@ -24,7 +24,7 @@ package final class SMTPClient: Sendable {
   /// Returns within `request.timeout` and two seconds once its turn has come. A task that is cancelled ends the session
   /// within a second.
   package func send(_ request: SMTPRequest) async throws(TransportError) -> SMTPReceipt {
-    try request.validate()
+    try request.check()
     let cancellation = CancellationFlag()
     let result = await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
@@ -45,7 +45,9 @@ package final class SMTPClient: Sendable {
 
   private func submit(_ order: SMTPOrder) {
     switch queue.add(order) {
-    case .accepted: break
+    case .accepted:
+      // Cancelled before it was in the queue: nobody else would notice until its turn.
+      if order.cancellation.isSet { queue.dropCancelled() }
     case .closed: order.continuation.resume(returning: .failure(SMTPQueue.closedError))
     case .startThread:
       guard let code = TransportThread.start({ [queue] in queue.run() }) else { return }

@@ -56,8 +56,10 @@ struct SMTPDialogue: Sendable {
       if words.first == "AUTH", words.count > 1 { offersLogin = true }
     }
     guard bytes.count == 3 || bytes[3] != UInt8(ascii: "-") else { return .goOn }
+    defer { reply = [] }
+    // The answer to the message is the last word, and a goodbye says nothing about what went before.
+    guard phase != .decided, !line.hasPrefix("221") else { return .goOn }
     lastReply = reply
-    reply = []
     return replied(Int(bytes[0] - 48) * 100 + Int(bytes[1] - 48) * 10 + Int(bytes[2] - 48))
   }
 

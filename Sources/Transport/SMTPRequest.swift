@@ -27,7 +27,8 @@ package struct SMTPRequest: Sendable, Hashable {
   package var recipient: String
   /// The message as it goes over the wire: ASCII, CRLF line ends.
   package var message: [UInt8]
-  package var connectTimeout: Duration = .seconds(10)
+  /// Connecting, TLS, the greeting and EHLO; some servers let strangers wait on purpose.
+  package var connectTimeout: Duration = .seconds(20)
   /// Everything from connecting to the server's last word.
   package var timeout: Duration = .seconds(30)
   /// Certificates (PEM) that are trusted in place of the system's bundle file.
@@ -55,7 +56,7 @@ package struct SMTPRequest: Sendable, Hashable {
   ///
   /// libcurl up to 8.21 passes line breaks in addresses on as commands, and bare line feeds in a message through to
   /// servers that take them for its end ("SMTP smuggling").
-  func validate() throws(TransportError) {
+  package func check() throws(TransportError) {
     guard !host.isEmpty, host.utf8.allSatisfy(Self.isHostByte), (1...65_535).contains(port) else {
       throw TransportError(
         .invalidRequest, "\"\(Redactor.bounded(place, limit: 128))\" is not a mail server",
@@ -143,4 +144,9 @@ package struct SMTPReceipt: Sendable, Hashable {
   package var status: Int
   /// One line, bounded, without secrets.
   package var text: String
+
+  package init(status: Int, text: String) {
+    self.status = status
+    self.text = text
+  }
 }

@@ -125,7 +125,7 @@ final class SMTPTransaction {
     }
     let count = min(room, request.message.count - sent)
     request.message.withUnsafeBytes { bytes in
-      UnsafeMutableRawPointer(buffer).copyMemory(from: bytes.baseAddress! + sent, byteCount: count)  // never empty: validated
+      UnsafeMutableRawPointer(buffer).copyMemory(from: bytes.baseAddress! + sent, byteCount: count)  // never empty: checked
     }
     sent += count
     return count

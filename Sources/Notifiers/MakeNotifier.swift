@@ -1,0 +1,11 @@
+package import Transport
+
+/// The notifier that `settings` describe. The clients are shared by all notifiers and start when they are first used.
+package func makeNotifier(
+  name: String, settings: NotifierSettings, http: HTTPClient, smtp: SMTPClient
+) throws(NotifierSettingsError) -> any Notifier {
+  switch settings {
+  case .webhook(let webhook): try WebhookNotifier(name: name, settings: webhook, http: http)
+  case .email(let email): try EmailNotifier(name: name, settings: email, smtp: smtp)
+  }
+}

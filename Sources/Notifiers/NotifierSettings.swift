@@ -1,0 +1,92 @@
+package import Transport
+
+/// How one channel is reached, as config.json says it, with secrets already resolved.
+package enum NotifierSettings: Sendable, Hashable {
+  case webhook(WebhookSettings)
+  case email(EmailSettings)
+
+  package var kind: String {
+    switch self {
+    case .webhook: "webhook"
+    case .email: "email"
+    }
+  }
+}
+
+package struct WebhookSettings: Sendable, Hashable {
+  /// `http` or `https`. A secret, because the addresses of many receivers are their keys.
+  package var url: Secret
+  /// Signing secrets, `whsec_` and base64 of 24 to 64 bytes. Several while one is being replaced: a message is signed with each.
+  /// None leaves messages unsigned.
+  package var secrets: [Secret]
+  /// Sent beside our own, an `Authorization` for instance.
+  package var headers: [HTTPRequest.Header]
+  package var timeout: Duration
+  /// Whether the receiver may be on this machine or on a private network.
+  package var allowPrivate: Bool
+  package var useEnvironmentProxy: Bool
+  /// Certificates (PEM) to trust in place of the system's bundle file.
+  package var caFile: String?
+
+  package init(
+    url: Secret, secrets: [Secret] = [], headers: [HTTPRequest.Header] = [], timeout: Duration = .seconds(20),
+    allowPrivate: Bool = false, useEnvironmentProxy: Bool = false, caFile: String? = nil
+  ) {
+    self.url = url
+    self.secrets = secrets
+    self.headers = headers
+    self.timeout = timeout
+    self.allowPrivate = allowPrivate
+    self.useEnvironmentProxy = useEnvironmentProxy
+    self.caFile = caFile
+  }
+}
+
+package struct EmailSettings: Sendable, Hashable {
+  package var host: String
+  package var port: Int
+  package var security: SMTPRequest.Security
+  package var username: String?
+  package var password: Secret?
+  /// `name@host` or `Name <name@host>`.
+  package var from: String
+  package var to: [String]
+  /// For one recipient's transaction.
+  package var timeout: Duration
+  /// Certificates (PEM) to trust in place of the system's bundle file.
+  package var caFile: String?
+
+  package init(
+    host: String, port: Int? = nil, security: SMTPRequest.Security = .startTLS, username: String? = nil,
+    password: Secret? = nil, from: String, to: [String], timeout: Duration = .seconds(30), caFile: String? = nil
+  ) {
+    self.host = host
+    self.port = port ?? Self.defaultPort(security)
+    self.security = security
+    self.username = username
+    self.password = password
+    self.from = from
+    self.to = to
+    self.timeout = timeout
+    self.caFile = caFile
+  }
+
+  package static func defaultPort(_ security: SMTPRequest.Security) -> Int {
+    switch security {
+    case .tls: 465
+    case .startTLS: 587
+    case .plain: 25
+    }
+  }
+}
+
+/// What is wrong with a notifier's settings. Its texts hold no secrets.
+package struct NotifierSettingsError: Error, Sendable, Hashable, CustomStringConvertible {
+  package var notifier: String
+  /// The key below the notifier in config.json, `url` or `to[1]`.
+  package var key: String
+  package var message: String
+  package var remedy: String
+
+  package var description: String { "notifiers.\(notifier).\(key): \(message). \(remedy)" }
+}

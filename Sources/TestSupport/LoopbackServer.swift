@@ -1,0 +1,119 @@
+package import Foundation
+import Synchronization
+
+/// A real server on loopback: a Python program of `Servers/` as a child process.
+///
+/// It says its port on standard output, records what it sees in a file, and ends when `stop()` is called, when this
+/// object goes away, or when the test process does, since it watches its standard input.
+package final class LoopbackServer: Sendable {
+  package struct Failure: Error, CustomStringConvertible {
+    package var description: String
+  }
+
+  package let port: Int
+  /// What the server has recorded, one JSON document a line.
+  package let recordPath: String
+  private let process: Mutex<Process>
+  /// Held so that the child's standard input stays open.
+  private let lifeline: Pipe
+
+  private init(port: Int, recordPath: String, process: sending Process, lifeline: Pipe) {
+    self.port = port
+    self.recordPath = recordPath
+    self.process = Mutex(process)
+    self.lifeline = lifeline
+  }
+
+  deinit { stop() }
+
+  /// Starts `Servers/<script>.py` and returns when it listens.
+  package static func start(_ script: String, _ arguments: [String] = []) async throws -> LoopbackServer {
+    let record = FileManager.default.temporaryDirectory
+      .appendingPathComponent("cloudjobs-\(script)-\(UUID().uuidString).jsonl").path
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: python)
+    process.arguments =
+      ["-u", servers.appendingPathComponent("\(script).py").path, "--record", record] + arguments
+    let lifeline = Pipe()
+    let output = Pipe()
+    process.standardInput = lifeline
+    process.standardOutput = output
+    try process.run()
+    let port: Int
+    do {
+      port = try await Self.port(from: output, of: script)
+    } catch {
+      process.terminate()
+      throw error
+    }
+    return LoopbackServer(port: port, recordPath: record, process: process, lifeline: lifeline)
+  }
+
+  /// Starts a server, gives it to `body`, and stops it whatever happens.
+  package static func run<Result>(
+    _ script: String, _ arguments: [String] = [], _ body: (LoopbackServer) async throws -> Result
+  ) async throws -> Result {
+    let server = try await start(script, arguments)
+    defer { server.stop() }
+    return try await body(server)
+  }
+
+  /// Kills the server. May be called twice.
+  package func stop() {
+    process.withLock { process in
+      if process.isRunning { kill(process.processIdentifier, SIGKILL) }
+      process.waitUntilExit()
+    }
+    try? FileManager.default.removeItem(atPath: recordPath)  // a left-over in the temporary directory is no failure
+  }
+
+  /// `http://127.0.0.1:PORT` and `path`.
+  package func url(_ path: String, scheme: String = "http", host: String = "127.0.0.1") -> String {
+    "\(scheme)://\(host):\(port)\(path)"
+  }
+
+  /// Everything recorded so far, oldest first.
+  package func records() throws -> [[String: Any]] {
+    guard let text = FileManager.default.contents(atPath: recordPath) else { return [] }
+    return try text.split(separator: UInt8(ascii: "\n")).compactMap {
+      try JSONSerialization.jsonObject(with: Data($0)) as? [String: Any]
+    }
+  }
+
+  // MARK: - Finding things
+
+  /// The package's top directory.
+  package static let packageRoot = URL(fileURLWithPath: #filePath)
+    .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+
+  private static let servers = packageRoot.appendingPathComponent("Sources/TestSupport/Servers")
+
+  /// `CLOUDJOBS_TEST_PYTHON`, else the package's `.venv`, else the system's.
+  package static let python: String = {
+    if let path = ProcessInfo.processInfo.environment["CLOUDJOBS_TEST_PYTHON"], !path.isEmpty { return path }
+    let venv = packageRoot.appendingPathComponent(".venv/bin/python3").path
+    return FileManager.default.isExecutableFile(atPath: venv) ? venv : "/usr/bin/python3"
+  }()
+
+  /// Reads `PORT n` without blocking a thread of the pool.
+  private static func port(from output: Pipe, of script: String) async throws -> Int {
+    let line = await withCheckedContinuation { (continuation: CheckedContinuation<String, Never>) in
+      let thread = Thread {
+        var bytes = Data()
+        while !bytes.contains(UInt8(ascii: "\n")) {
+          let piece = output.fileHandleForReading.availableData
+          if piece.isEmpty { break }
+          bytes.append(piece)
+        }
+        continuation.resume(returning: String(decoding: bytes, as: UTF8.self))
+      }
+      thread.start()
+    }
+    guard line.hasPrefix("PORT "), let port = Int(line.dropFirst(5).trimmingCharacters(in: .whitespacesAndNewlines))
+    else {
+      throw Failure(
+        description: "\(script).py did not start with \(python); is `pip install -r Tests/requirements.txt` done?")
+    }
+    return port
+  }
+}
