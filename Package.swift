@@ -92,6 +92,15 @@ let package = Package(
       dependencies: ["JobModel", "JobStore", "ProviderKit", "Notifiers", "Monitor"],
       exclude: ["Servers"]),
     .testTarget(name: "EndToEndTests", dependencies: ["TestSupport"], path: "Tests/EndToEnd"),
+
+    // Benchmarks: no part of the program; run by Scripts/bench. Here because they use what is internal to the package.
+    .executableTarget(
+      name: "benchmarks",
+      dependencies: [
+        "JobModel", "JobStore", "ProviderKit", "Notifiers", "Transport", "Monitor", log,
+        .product(name: "GRDBSQLite", package: "GRDB.swift"),
+      ],
+      path: "Benchmarks/Program"),
   ],
   swiftLanguageModes: [.v6]
 )

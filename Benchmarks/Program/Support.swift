@@ -1,0 +1,68 @@
+import Foundation
+import JobModel
+import Monitor
+import Synchronization
+
+struct BenchmarkError: Error, CustomStringConvertible {
+  let description: String
+  init(_ description: String) { self.description = description }
+}
+
+/// Time, CPU and memory of this process.
+enum Meter {
+  /// Seconds since some moment, never running backwards.
+  static func seconds() -> Double {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+  }
+
+  /// User and system seconds of all threads.
+  static func cpu() -> Double {
+    var usage = rusage()
+    getrusage(RUSAGE_SELF, &usage)
+    return Self.seconds(usage.ru_utime) + Self.seconds(usage.ru_stime)
+  }
+
+  private static func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) / 1e6 }
+
+  /// Bytes of memory that are in RAM now.
+  static func residentBytes() throws -> Double {
+    let words = try String(contentsOfFile: "/proc/self/statm", encoding: .utf8).split(separator: " ")
+    guard words.count > 1, let pages = Double(words[1]) else { throw BenchmarkError("/proc/self/statm can't be read") }
+    return pages * Double(sysconf(Int32(_SC_PAGESIZE)))
+  }
+
+  /// Wall and CPU seconds that `body` takes.
+  static func measure(_ body: () async throws -> Void) async rethrows -> (wall: Double, cpu: Double) {
+    let (wall, cpu) = (seconds(), cpu())
+    try await body()
+    return (seconds() - wall, Self.cpu() - cpu)
+  }
+}
+
+/// A wall clock that moves only when it is told to.
+final class ManualClock: WallClock {
+  private let moment: Mutex<Timestamp>
+
+  init(_ moment: Timestamp) { self.moment = Mutex(moment) }
+
+  func now() -> Timestamp { moment.withLock { $0 } }
+  func advance(by duration: Duration) { moment.withLock { $0 = $0 + duration } }
+  func sleep(until deadline: Timestamp) async throws { try Task.checkCancellation() }
+}
+
+/// SplitMix64 (Steele, Lea, Flood 2014): the same data in every run.
+struct SeededGenerator: RandomNumberGenerator {
+  private var state: UInt64
+
+  init(seed: UInt64) { state = seed }
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+    return z ^ (z >> 31)
+  }
+}
