@@ -19,12 +19,10 @@ enum Meter {
 
   /// User and system seconds of all threads.
   static func cpu() -> Double {
-    var usage = rusage()
-    getrusage(RUSAGE_SELF, &usage)
-    return Self.seconds(usage.ru_utime) + Self.seconds(usage.ru_stime)
+    var time = timespec()
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
   }
-
-  private static func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) / 1e6 }
 
   /// Bytes of memory that are in RAM now.
   static func residentBytes() throws -> Double {

@@ -15,7 +15,63 @@ enum Channels {
     }
   }
 
-  static func make(_ context: CommandContext, clients: Clients) async -> [any Notifier] { [] }
+  static func make(_ context: CommandContext, clients: Clients) async -> [any Notifier] {
+    var notifiers: [any Notifier] = []
+    for channel in context.settings.notifiers {
+      do {
+        let settings = try await settings(channel, environment: context.environment)
+        notifiers.append(try makeNotifier(name: channel.name, settings: settings, http: clients.http, smtp: clients.smtp))
+      } catch {
+        context.console.note("notifiers.\(channel.name): \(error)")
+        notifiers.append(UnusableNotifier(name: channel.name, kind: channel.type, problem: "\(error)"))
+      }
+    }
+    return notifiers
+  }
+
+  private static func settings(
+    _ channel: ChannelSettings, environment: [String: String]
+  ) async throws -> NotifierSettings {
+    switch channel.kind {
+    case .webhook(let webhook):
+      var secrets: [Secret] = []
+      for reference in webhook.secrets { secrets.append(Secret(try await reference.resolve(environment: environment))) }
+      var headers: [HTTPRequest.Header] = []
+      for (name, value) in webhook.headers.sorted(by: { $0.key < $1.key }) {
+        headers.append(.init(name, try await resolve(value, environment)))
+      }
+      return .webhook(
+        WebhookSettings(
+          url: try await resolve(webhook.url, environment), secrets: secrets, headers: headers,
+          timeout: webhook.timeout, allowPrivate: webhook.allowPrivate, caFile: webhook.caFile))
+    case .email(let email):
+      return .email(
+        EmailSettings(
+          host: email.host, port: email.port, security: security(email.security), username: email.username,
+          password: try await password(email, environment), from: email.from, to: email.to, timeout: email.timeout,
+          caFile: email.caFile))
+    }
+  }
+
+  private static func password(_ email: ChannelSettings.Email, _ environment: [String: String]) async throws -> Secret? {
+    guard let reference = email.password else { return nil }
+    return Secret(try await reference.resolve(environment: environment))
+  }
+
+  private static func security(_ security: ChannelSettings.MailSecurity) -> SMTPRequest.Security {
+    switch security {
+    case .tls: .tls
+    case .starttls: .startTLS
+    case .plain: .plain
+    }
+  }
+
+  private static func resolve(_ value: PlainOrSecret, _ environment: [String: String]) async throws -> Secret {
+    switch value {
+    case .plain(let text): Secret(text)
+    case .secret(let reference): Secret(try await reference.resolve(environment: environment))
+    }
+  }
 }
 
 internal import JobModel

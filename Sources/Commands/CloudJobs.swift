@@ -22,7 +22,7 @@ package struct CloudJobs: AsyncParsableCommand {
       ]),
       CommandGroup(name: "Alerts:", subcommands: [NotifyCommand.self]),
       CommandGroup(name: "Database:", subcommands: [
-        CleanupCommand.self,
+        CleanupCommand.self, BackupCommand.self, RestoreCommand.self, CheckCommand.self, ImportCommand.self,
       ]),
       CommandGroup(name: "Set-up:", subcommands: [ConfigCommand.self, DoctorCommand.self]),
     ])

@@ -51,7 +51,8 @@ package struct CommandError: Error, Sendable, CustomStringConvertible {
   private static func code(_ code: StoreError.Code) -> Code {
     switch code {
     case .held, .busy, .overloaded: .tryAgain
-    case .exists, .closed: .software
+    case .exists: .cantCreate
+    case .closed: .software
     case .notADatabase, .foreign, .newerSchema, .damaged: .badData
     case .notFound: .noInput
     case .readOnly, .notPermitted: .notPermitted

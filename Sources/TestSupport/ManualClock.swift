@@ -44,6 +44,8 @@ package final class ManualClock: WallClock {
     }
   }
 
+  package var hasSleeper: Bool { state.withLock { !$0.sleepers.isEmpty } }
+
   /// Moves the time, and wakes who has waited for it. Backwards is possible too.
   package func advance(by duration: Duration) {
     let due = state.withLock { state in

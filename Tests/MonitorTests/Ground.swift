@@ -70,8 +70,15 @@ final class Ground: Sendable {
   func drive(
     _ supervision: Supervision, steps: Int = 2000, until condition: @escaping @Sendable () async throws -> Bool
   ) async throws -> Supervision.End? {
-    let run = Task { try await supervision.run() }
+    let hasEnded = Atomic(false)
+    let run = Task {
+      defer { hasEnded.store(true, ordering: .sequentiallyConsistent) }
+      return try await supervision.run()
+    }
     for _ in 0..<steps {
+      // A loop that has ended sleeps no more.
+      while !clock.hasSleeper, !hasEnded.load(ordering: .sequentiallyConsistent) { await Task.yield() }
+      guard clock.hasSleeper else { return try await run.value }
       await clock.advanceToNextSleeper()
       if try await condition() {
         await supervision.stop()
