@@ -5,7 +5,7 @@ extension FileHandle {
   package func nextPiece() -> Data {
     var buffer = [UInt8](repeating: 0, count: 64 * 1024)
     while true {
-      let count = read(fileDescriptor, &buffer, buffer.count)
+      let count = readBytes(fileDescriptor, &buffer)
       if count >= 0 { return Data(buffer.prefix(count)) }
       if errno != EINTR { return Data() }
     }
@@ -21,3 +21,5 @@ extension FileHandle {
     }
   }
 }
+
+private func readBytes(_ descriptor: Int32, _ buffer: inout [UInt8]) -> Int { read(descriptor, &buffer, buffer.count) }
