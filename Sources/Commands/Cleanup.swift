@@ -7,7 +7,7 @@ enum Cleanup {
     guard (0...36_500).contains(days) else {
       throw CommandError(.usage, "\(days) is not a number of days between 0 and 36500")
     }
-    let store: any Store = dryRun ? try await context.openForReading() : try await context.openForWriting()
+    let store: any Store = dryRun ? try await context.openForReading() : try await context.openExisting()
     let moment = context.clock.now() - .seconds(Int64(days) * 86_400)
     let jobs = try await store.cleanup(endedBefore: moment, dryRun: dryRun)
     await store.close()

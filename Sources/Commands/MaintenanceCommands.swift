@@ -35,6 +35,9 @@ package struct BackupCommand: AsyncParsableCommand {
       report = try await store.backup(to: target, replacing: force)
     } catch {
       await store.close()
+      if error.code == .exists {
+        throw CommandError(.cantCreate, "\(error.message). Name another file, or add --force to replace it")
+      }
       throw error
     }
     await store.close()
@@ -114,10 +117,13 @@ package struct CheckCommand: AsyncParsableCommand {
     case .json: context.console.out(JSONText.pretty(document(report)))
     case .text: context.console.out(text(report).joined(separator: "\n"))
     }
-    if !report.isSound {
-      throw CommandError(
-        .badData, "\(context.databasePath) is not sound. Save what can be read: cloudjobs check --repair NEWFILE")
-    }
+    guard !report.isSound else { return }
+    // What is no database of ours has nothing that could be saved.
+    let remedy =
+      report.kind == .unusable
+      ? "Name the right file with --db, or restore a backup: cloudjobs restore FILE"
+      : "Save what can be read: cloudjobs check --repair NEWFILE"
+    throw CommandError(.badData, "\(context.databasePath) is not sound. \(remedy)")
   }
 
   private func document(_ report: CheckReport) -> JSONValue {
@@ -143,7 +149,16 @@ package struct CheckCommand: AsyncParsableCommand {
   }
 
   private func salvage(_ context: CommandContext, into target: String) async throws {
-    let report = try await Repair.run(context.databasePath, into: target)
+    let report: RepairReport
+    do {
+      report = try await Repair.run(context.databasePath, into: target)
+    } catch {
+      guard error.code == .damaged else { throw error }
+      throw CommandError(
+        .badData,
+        "nothing can be saved of \(context.databasePath): \(error.underlying ?? error.message). "
+          + "Restore a backup: cloudjobs restore FILE")
+    }
     for warning in report.warnings { context.console.note("warning: \(printable(warning))") }
     let tables = report.tables.sorted { $0.key < $1.key }
     switch context.format {

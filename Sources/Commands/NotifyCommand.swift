@@ -170,7 +170,7 @@ struct NotifyResend: AsyncParsableCommand {
 
   func run() async throws {
     let context = try CommandContext.make(global)
-    let store = try await context.openForWriting()
+    let store = try await context.openExisting()
     let count = try await store.resend(deliveries.isEmpty ? nil : deliveries, at: context.clock.now())
     let watched = try await context.liveWatcher(store) != nil
     await store.close()

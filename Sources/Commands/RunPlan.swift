@@ -44,6 +44,9 @@ struct RunPlan {
     guard !name.isEmpty, name.count <= 200, printable(name) == name else {
       throw CommandError(.usage, "'\(printable(name))' can't be a job's name: use 1 to 200 printable characters (--name)")
     }
+    if let executable = wishes.executable, executable.allSatisfy(\.isWhitespace) || executable.utf8.contains(0) {
+      throw CommandError(.usage, "--executable is empty; name the program, or leave it out")
+    }
     return JobSpec(
       name: name, directory: directory, command: try command(wishes, directory, files),
       environment: try pairs(wishes.environment, option: "--env", keys: isVariableName),

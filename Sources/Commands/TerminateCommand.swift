@@ -41,7 +41,7 @@ package struct TerminateCommand: AsyncParsableCommand {
 
   package func run() async throws {
     let context = try CommandContext.make(global)
-    let store = try await context.openForWriting()
+    let store = try await context.openExisting()
     do {
       try await terminate(context, store)
     } catch {

@@ -37,7 +37,12 @@ struct Watch {
       store: store, channels: await Channels.make(context, clients: clients),
       policy: Self.retryPolicy(context.settings), clock: context.clock, logger: logger)
     let hooks = SupervisionContext.Hooks(
-      committed: { change in for event in change.events { Self.log(event, change.job, logger) } },
+      committed: { change in
+        for event in change.events {
+          // The table has its own words for events; a log has fields.
+          if showsTable { board.add(Self.line(event, change.job)) } else { Self.log(event, change.job, logger) }
+        }
+      },
       alertsWaiting: { Task { await dispatcher.pump() } })
     let supervisionContext = context.supervisionContext(
       store: store, owner: context.makeOwner(.watch), logger: logger, hooks: hooks)
@@ -164,10 +169,18 @@ struct Watch {
     return logger
   }
 
+  /// An event as the live table shows it.
+  private static func line(_ event: Event, _ job: Job) -> String {
+    let time = LocalZone.text(event.at).dropFirst(11).prefix(8)
+    return "\(time)  \(event.job)  \(job.spec.name): \(phrase(event.kind)), \(event.message)"
+  }
+
+  private static func phrase(_ kind: Event.Kind) -> String { kind.rawValue.replacing("_", with: " ") }
+
   private static func log(_ event: Event, _ job: Job, _ logger: Logger) {
     var metadata: Logger.Metadata = [
       "job.id": "\(event.job)", "job.name": "\(job.spec.name)", "job.attempt": "\(event.attempt)",
-      "event": "\(event.kind.rawValue)", "message": "\(event.message)",
+      "event": "\(event.kind.rawValue)", "event.message": "\(event.message)",
     ]
     if let reason = event.reason { metadata["reason"] = "\(reason.rawValue)" }
     let level: Logger.Level =
@@ -176,7 +189,7 @@ struct Watch {
       case .heartbeatLost, .providerUnreachable, .costThreshold, .terminateFailed, .strayInstance: .warning
       default: .info
       }
-    logger.log(level: level, "Job event", metadata: metadata)
+    logger.log(level: level, "Job event: \(phrase(event.kind))", metadata: metadata)
   }
 
   static func retryPolicy(_ settings: Settings) -> RetryPolicy {

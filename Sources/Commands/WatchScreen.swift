@@ -109,11 +109,12 @@ struct WatchScreen {
 
   private func cell(_ text: String, _ column: Column) -> String {
     let padded = JobTable.pad(text, column.width)
-    guard column.rightAligned, text.count < column.width else { return padded }
-    return String(repeating: " ", count: column.width - text.count) + text
+    let columns = DisplayWidth.of(text)
+    guard column.rightAligned, columns < column.width else { return padded }
+    return String(repeating: " ", count: column.width - columns) + text
   }
 
-  private func fit(_ text: String, _ width: Int) -> String { text.count <= width ? text : JobTable.pad(text, width) }
+  private func fit(_ text: String, _ width: Int) -> String { DisplayWidth.of(text) <= width ? text : JobTable.pad(text, width) }
 
   private func color(_ state: JobState) -> Int? {
     switch state {
