@@ -1,5 +1,7 @@
+package import ArgumentParser
 internal import JobModel
 internal import JobStore
+internal import Monitor
 
 /// Removing closed jobs, for `cleanup DAYS` and `list --cleanup DAYS`.
 enum Cleanup {
@@ -26,9 +28,6 @@ enum Cleanup {
     }
   }
 }
-
-package import ArgumentParser
-internal import Monitor
 
 package struct CleanupCommand: AsyncParsableCommand {
   package static let configuration = CommandConfiguration(

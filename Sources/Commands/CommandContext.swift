@@ -124,7 +124,8 @@ package struct CommandContext: Sendable {
   /// The job that an id or its beginning names.
   package func resolve(_ prefix: String, in store: any Store) async throws -> Job {
     guard JobID.isPrefix(prefix) else {
-      throw CommandError(.usage, "'\(printable(prefix))' is not a job id: ids are letters and digits. See: cloudjobs list")
+      throw CommandError(
+        .usage, "'\(printable(prefix))' is not a job id: ids are letters and digits. See: cloudjobs list")
     }
     let ids = try await store.ids(prefix: prefix, limit: 6)
     if let exact = ids.first(where: { $0.rawValue == prefix }), let job = try await store.job(exact) { return job }

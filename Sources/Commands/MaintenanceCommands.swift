@@ -104,7 +104,9 @@ package struct CheckCommand: AsyncParsableCommand {
   @OptionGroup package var global: GlobalOptions
   @OptionGroup package var output: OutputOptions
 
-  @Option(help: ArgumentHelp("Write all that can be read of a damaged database to a new file.", valueName: "file"), completion: .file())
+  @Option(
+    help: ArgumentHelp("Write all that can be read of a damaged database to a new file.", valueName: "file"),
+    completion: .file())
   var repair: String?
 
   package init() {}
@@ -142,7 +144,8 @@ package struct CheckCommand: AsyncParsableCommand {
     let version = report.schemaVersion.map { "\($0) (this program writes \(report.ourSchemaVersion))" } ?? "-"
     lines.append("Kind: \(report.kind.rawValue), schema version \(version)")
     lines.append("SQLite: \(report.sqliteVersion)")
-    lines.append("Size: \(StatusReport.grouped(report.bytes)) bytes, WAL \(StatusReport.grouped(report.walBytes)) bytes")
+    lines.append(
+      "Size: \(StatusReport.grouped(report.bytes)) bytes, WAL \(StatusReport.grouped(report.walBytes)) bytes")
     lines += report.counts.sorted { $0.key < $1.key }.map { "  \($0.key): \($0.value)" }
     lines += report.holders.map { "Held by: \($0.role.rawValue), process \($0.pid) on \($0.host)" }
     return lines
@@ -177,7 +180,8 @@ package struct CheckCommand: AsyncParsableCommand {
         context.console.out("\(name): \(table.saved) saved" + (table.lost > 0 ? ", \(table.lost) lost" : ""))
       }
       context.console.note(
-        "Written to \(report.path). The damaged file was not touched. To use the new one: cloudjobs restore \(report.path)")
+        "Written to \(report.path). The damaged file was not touched. To use the new one: cloudjobs restore \(report.path)"
+      )
     }
   }
 }
@@ -215,7 +219,8 @@ package struct ImportCommand: AsyncParsableCommand {
       context.console.out(
         JSONText.pretty(
           .object([
-            "imported": .array(report.imported.map { .string($0.rawValue) }), "skipped": .array(report.skipped.map { .string($0.rawValue) }),
+            "imported": .array(report.imported.map { .string($0.rawValue) }),
+            "skipped": .array(report.skipped.map { .string($0.rawValue) }),
             "warnings": .array(report.warnings.map(JSONValue.string)),
           ])))
     case .text:

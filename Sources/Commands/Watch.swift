@@ -30,7 +30,8 @@ struct Watch {
   }
 
   private func supervise(_ store: StoreActor, _ clients: Channels.Clients) async throws {
-    let showsTable = context.console.isOutputTerminal && context.console.isInputTerminal && !command.plain && !command.once
+    let showsTable =
+      context.console.isOutputTerminal && context.console.isInputTerminal && !command.plain && !command.once
     let board = WatchBoard()
     let logger = makeLogger(showsTable ? board : nil)
     let dispatcher = AlertDispatcher(
@@ -123,7 +124,8 @@ struct Watch {
 
   /// Reads the configuration again. A broken one is reported, and the old one stays.
   private func reload(
-    _ supervisionContext: SupervisionContext, _ dispatcher: AlertDispatcher, _ clients: Channels.Clients, _ logger: Logger
+    _ supervisionContext: SupervisionContext, _ dispatcher: AlertDispatcher, _ clients: Channels.Clients,
+    _ logger: Logger
   ) async {
     do {
       let fresh = try CommandContext.make(command.global)
@@ -196,4 +198,3 @@ struct Watch {
     RetryPolicy(maxTries: settings.alerts.retry.maxTries, maxAge: settings.alerts.retry.maxAge)
   }
 }
-
