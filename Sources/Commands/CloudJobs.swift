@@ -32,7 +32,7 @@ package struct CloudJobs: AsyncParsableCommand {
   /// Parses the arguments, runs the command, and exits with the code that its outcome has.
   package static func start() async -> Never {
     do {
-      var command = try parseAsRoot()
+      var command = try await asyncParseAsRoot()
       if var asyncCommand = command as? any AsyncParsableCommand {
         try await asyncCommand.run()
       } else {
