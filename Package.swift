@@ -77,7 +77,8 @@ let package = Package(
     .target(
       name: "Commands",
       dependencies: [
-        "JobModel", "JobStore", "ProviderKit", "LocalProvider", "Notifiers", "Transport", "Configuration", "Monitor", log,
+        "JobModel", "JobStore", "ProviderKit", "LocalProvider", "Notifiers", "Transport", "Configuration", "Monitor",
+        log,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ]),

@@ -1,4 +1,5 @@
 internal import Configuration
+internal import JobModel
 package import Notifiers
 internal import Transport
 
@@ -20,7 +21,8 @@ enum Channels {
     for channel in context.settings.notifiers {
       do {
         let settings = try await settings(channel, environment: context.environment)
-        notifiers.append(try makeNotifier(name: channel.name, settings: settings, http: clients.http, smtp: clients.smtp))
+        notifiers.append(
+          try makeNotifier(name: channel.name, settings: settings, http: clients.http, smtp: clients.smtp))
       } catch {
         context.console.note("notifiers.\(channel.name): \(error)")
         notifiers.append(UnusableNotifier(name: channel.name, kind: channel.type, problem: "\(error)"))
@@ -53,7 +55,8 @@ enum Channels {
     }
   }
 
-  private static func password(_ email: ChannelSettings.Email, _ environment: [String: String]) async throws -> Secret? {
+  private static func password(_ email: ChannelSettings.Email, _ environment: [String: String]) async throws -> Secret?
+  {
     guard let reference = email.password else { return nil }
     return Secret(try await reference.resolve(environment: environment))
   }
@@ -73,8 +76,6 @@ enum Channels {
     }
   }
 }
-
-internal import JobModel
 
 /// Stands for a channel that could not be made. Its messages wait: the secret may be there after the next start.
 package actor UnusableNotifier: Notifier {

@@ -1,5 +1,7 @@
+package import ArgumentParser
 internal import JobModel
 internal import JobStore
+internal import Monitor
 
 /// Removing closed jobs, for `cleanup DAYS` and `list --cleanup DAYS`.
 enum Cleanup {
@@ -7,7 +9,7 @@ enum Cleanup {
     guard (0...36_500).contains(days) else {
       throw CommandError(.usage, "\(days) is not a number of days between 0 and 36500")
     }
-    let store: any Store = dryRun ? try await context.openForReading() : try await context.openForWriting()
+    let store: any Store = dryRun ? try await context.openForReading() : try await context.openExisting()
     let moment = context.clock.now() - .seconds(Int64(days) * 86_400)
     let jobs = try await store.cleanup(endedBefore: moment, dryRun: dryRun)
     await store.close()
@@ -26,9 +28,6 @@ enum Cleanup {
     }
   }
 }
-
-package import ArgumentParser
-internal import Monitor
 
 package struct CleanupCommand: AsyncParsableCommand {
   package static let configuration = CommandConfiguration(

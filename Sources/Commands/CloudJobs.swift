@@ -16,14 +16,18 @@ package struct CloudJobs: AsyncParsableCommand {
       """,
     version: Version.text,
     groupedSubcommands: [
-      CommandGroup(name: "Jobs:", subcommands: [
-        RunCommand.self, ListCommand.self, StatusCommand.self, TerminateCommand.self,
-        WatchCommand.self, HistoryCommand.self, LogsCommand.self,
-      ]),
+      CommandGroup(
+        name: "Jobs:",
+        subcommands: [
+          RunCommand.self, ListCommand.self, StatusCommand.self, TerminateCommand.self,
+          WatchCommand.self, HistoryCommand.self, LogsCommand.self,
+        ]),
       CommandGroup(name: "Alerts:", subcommands: [NotifyCommand.self]),
-      CommandGroup(name: "Database:", subcommands: [
-        CleanupCommand.self, BackupCommand.self, RestoreCommand.self, CheckCommand.self, ImportCommand.self,
-      ]),
+      CommandGroup(
+        name: "Database:",
+        subcommands: [
+          CleanupCommand.self, BackupCommand.self, RestoreCommand.self, CheckCommand.self, ImportCommand.self,
+        ]),
       CommandGroup(name: "Set-up:", subcommands: [ConfigCommand.self, DoctorCommand.self]),
     ])
 

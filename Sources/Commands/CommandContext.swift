@@ -54,6 +54,12 @@ package struct CommandContext: Sendable {
     try await StoreActor.open(storeOptions(readOnly: false))
   }
 
+  /// The store for a command that changes what must be there already: a mistyped `--db` makes no file.
+  package func openExisting() async throws -> StoreActor {
+    guard FileManager.default.fileExists(atPath: databasePath) else { throw StoreError.notFound(databasePath) }
+    return try await openForWriting()
+  }
+
   package func storeOptions(readOnly: Bool) -> StoreOptions {
     let console = console
     let billing = Dictionary(uniqueKeysWithValues: providers().map { ($0.name, $0.billing) })
@@ -72,11 +78,15 @@ package struct CommandContext: Sendable {
 
   private func localProvider() -> LocalProvider {
     let local = settings.local
-    return LocalProvider(
-      settings: LocalSettings(
-        root: absolute(local.directory), instanceType: local.instanceType, region: local.region,
-        price: local.pricePerHour, grace: local.grace, heartbeatInterval: local.heartbeat,
-        environment: LocalSettings.environment(from: environment)))
+    var settings = LocalSettings(
+      root: absolute(local.directory), instanceType: local.instanceType, region: local.region,
+      price: local.pricePerHour, grace: local.grace, heartbeatInterval: local.heartbeat,
+      environment: LocalSettings.environment(from: environment))
+    // Somebody who runs the folder that holds the database means its inputs, not the database.
+    let database = URL(fileURLWithPath: databasePath)
+    let folder = database.deletingLastPathComponent().resolvingSymlinksInPath().path
+    settings.skipped = ["", "-wal", "-shm", ".lock"].map { folder + "/" + database.lastPathComponent + $0 }
+    return LocalProvider(settings: settings)
   }
 
   // MARK: Supervision
@@ -114,7 +124,8 @@ package struct CommandContext: Sendable {
   /// The job that an id or its beginning names.
   package func resolve(_ prefix: String, in store: any Store) async throws -> Job {
     guard JobID.isPrefix(prefix) else {
-      throw CommandError(.usage, "'\(printable(prefix))' is not a job id: ids are letters and digits. See: cloudjobs list")
+      throw CommandError(
+        .usage, "'\(printable(prefix))' is not a job id: ids are letters and digits. See: cloudjobs list")
     }
     let ids = try await store.ids(prefix: prefix, limit: 6)
     if let exact = ids.first(where: { $0.rawValue == prefix }), let job = try await store.job(exact) { return job }

@@ -81,7 +81,9 @@ enum Doctor {
     }
     for problem in context.settings.secretProblems(environment: context.environment) {
       findings.append(
-        Finding(check: "secret", result: .warning, message: "\(problem)", remedy: "Alerts through this channel wait until it is there"))
+        Finding(
+          check: "secret", result: .warning, message: "\(problem)",
+          remedy: "Alerts through this channel wait until it is there"))
     }
     if context.settings.notifiers.isEmpty {
       findings.append(
@@ -118,9 +120,13 @@ enum Doctor {
       }
       return findings
     } catch let error as StoreError where error.code == .notFound {
-      return [Finding(check: "database", result: .good, message: "\(context.databasePath) will be made by the first job")]
+      return [
+        Finding(check: "database", result: .good, message: "\(context.databasePath) will be made by the first job")
+      ]
     } catch {
-      return [Finding(check: "database", result: .bad, message: CommandError(error).message, remedy: "Run: cloudjobs check")]
+      return [
+        Finding(check: "database", result: .bad, message: CommandError(error).message, remedy: "Run: cloudjobs check")
+      ]
     }
   }
 

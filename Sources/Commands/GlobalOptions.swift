@@ -5,7 +5,8 @@ package struct GlobalOptions: ParsableArguments {
   @Option(name: .long, help: ArgumentHelp("The database with the jobs.", valueName: "file"), completion: .file())
   package var db: String?
 
-  @Option(name: .long, help: ArgumentHelp("The configuration.", valueName: "file"), completion: .file(extensions: ["json"]))
+  @Option(
+    name: .long, help: ArgumentHelp("The configuration.", valueName: "file"), completion: .file(extensions: ["json"]))
   package var config: String?
 
   @Flag(name: .long, help: "Say on standard error what is done.")

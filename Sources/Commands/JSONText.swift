@@ -26,7 +26,8 @@ enum JSONText {
         write(item, to: &text, indent: inner)
       }
     case .object(let members):
-      list(members.sorted { $0.key < $1.key }, open: "{", close: "}", to: &text, indent: indent) { member, text, inner in
+      list(members.sorted { $0.key < $1.key }, open: "{", close: "}", to: &text, indent: indent) {
+        member, text, inner in
         quote(member.key, to: &text)
         text += inner == nil ? ":" : ": "
         write(member.value, to: &text, indent: inner)

@@ -103,7 +103,9 @@ enum JobDocument {
 
 extension JSONValue {
   static func optional(_ text: String?) -> JSONValue { text.map(JSONValue.string) ?? .null }
-  static func time(_ moment: Timestamp?) -> JSONValue { moment.map { .string($0.iso8601(milliseconds: true)) } ?? .null }
+  static func time(_ moment: Timestamp?) -> JSONValue {
+    moment.map { .string($0.iso8601(milliseconds: true)) } ?? .null
+  }
   /// Dollars with six decimals.
   static func money(_ money: Money) -> JSONValue { Double(money.plain(decimals: 6)).map(JSONValue.number) ?? .null }
 }

@@ -24,7 +24,8 @@ struct JobDriver {
     let supervision = makeSupervision([job.id], cursor: events)
     try await supervision.begin()
     do {
-      guard let lease = try await store.insert(job, events: [created], owner: supervision.owner, at: context.clock.now())
+      guard
+        let lease = try await store.insert(job, events: [created], owner: supervision.owner, at: context.clock.now())
       else { throw CommandError(.software, "job \(job.id) was stored without a lease") }
       report(created)
       await supervision.adopt(Claim(lease: lease, job: job), input: .launch)
@@ -37,7 +38,8 @@ struct JobDriver {
 
   /// Drives or follows jobs until `condition` holds for them or `patience` ran out.
   func drive(
-    _ jobs: [JobID], patience: Duration?, seenEvents: Set<Int64> = [], until condition: @escaping @Sendable ([Job]) -> Bool
+    _ jobs: [JobID], patience: Duration?, seenEvents: Set<Int64> = [],
+    until condition: @escaping @Sendable ([Job]) -> Bool
   ) async throws -> Outcome {
     let deadline = patience.map { context.clock.now() + $0 }
     var seen = seenEvents

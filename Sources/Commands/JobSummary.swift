@@ -76,11 +76,13 @@ struct JobSummary: Equatable {
     lines += ["", "By status:"]
     for state in JobState.allCases {
       guard let line = byState[state], line.count > 0 else { continue }
-      lines.append("  " + JobTable.pad(state.rawValue, 12) + " \(Self.right(line.count)) jobs  \(line.cost.formatted())")
+      lines.append(
+        "  " + JobTable.pad(state.rawValue, 12) + " \(Self.right(line.count)) jobs  \(line.cost.formatted())")
     }
     lines += ["", "By provider:"]
     for (provider, line) in byProvider.sorted(by: { $0.key.rawValue < $1.key.rawValue }) where line.count > 0 {
-      lines.append("  " + JobTable.pad(provider.rawValue, 12) + " \(Self.right(line.count)) jobs  \(line.cost.formatted())")
+      lines.append(
+        "  " + JobTable.pad(provider.rawValue, 12) + " \(Self.right(line.count)) jobs  \(line.cost.formatted())")
     }
     return lines
   }

@@ -44,11 +44,19 @@ enum JobTable {
     return lines
   }
 
-  /// Pads or cuts to a width in characters; a cut is shown by `…`.
+  /// Pads or cuts to a width in columns of a terminal; a cut is shown by `…`.
   static func pad(_ text: String, _ width: Int) -> String {
-    let count = text.count
-    if count == width { return text }
-    if count > width { return text.prefix(width - 1) + "…" }
-    return text + String(repeating: " ", count: width - count)
+    let columns = DisplayWidth.of(text)
+    if columns == width { return text }
+    if columns < width { return text + String(repeating: " ", count: width - columns) }
+    var kept = ""
+    var used = 0
+    for character in text {
+      let next = DisplayWidth.of(character)
+      if used + next > width - 1 { break }
+      kept.append(character)
+      used += next
+    }
+    return kept + "…" + String(repeating: " ", count: max(0, width - 1 - used))
   }
 }

@@ -24,7 +24,8 @@ package struct ListCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("Only jobs in this state; may be repeated.", valueName: "state"))
   var status: [StatusName] = []
 
-  @Option(help: "Only jobs of this provider: local, AWS, GCP or Azure.", completion: .list(["local", "AWS", "GCP", "Azure"]))
+  @Option(
+    help: "Only jobs of this provider: local, AWS, GCP or Azure.", completion: .list(["local", "AWS", "GCP", "Azure"]))
   var provider: String?
 
   @Option(help: "Only jobs whose name contains this.")

@@ -1,6 +1,6 @@
 internal import Foundation
-package import Logging
 internal import JobModel
+package import Logging
 
 /// Log lines on standard error, as text for people or as JSON for machines.
 package enum Log {

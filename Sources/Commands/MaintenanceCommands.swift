@@ -35,6 +35,9 @@ package struct BackupCommand: AsyncParsableCommand {
       report = try await store.backup(to: target, replacing: force)
     } catch {
       await store.close()
+      if error.code == .exists {
+        throw CommandError(.cantCreate, "\(error.message). Name another file, or add --force to replace it")
+      }
       throw error
     }
     await store.close()
@@ -101,7 +104,9 @@ package struct CheckCommand: AsyncParsableCommand {
   @OptionGroup package var global: GlobalOptions
   @OptionGroup package var output: OutputOptions
 
-  @Option(help: ArgumentHelp("Write all that can be read of a damaged database to a new file.", valueName: "file"), completion: .file())
+  @Option(
+    help: ArgumentHelp("Write all that can be read of a damaged database to a new file.", valueName: "file"),
+    completion: .file())
   var repair: String?
 
   package init() {}
@@ -114,10 +119,13 @@ package struct CheckCommand: AsyncParsableCommand {
     case .json: context.console.out(JSONText.pretty(document(report)))
     case .text: context.console.out(text(report).joined(separator: "\n"))
     }
-    if !report.isSound {
-      throw CommandError(
-        .badData, "\(context.databasePath) is not sound. Save what can be read: cloudjobs check --repair NEWFILE")
-    }
+    guard !report.isSound else { return }
+    // What is no database of ours has nothing that could be saved.
+    let remedy =
+      report.kind == .unusable
+      ? "Name the right file with --db, or restore a backup: cloudjobs restore FILE"
+      : "Save what can be read: cloudjobs check --repair NEWFILE"
+    throw CommandError(.badData, "\(context.databasePath) is not sound. \(remedy)")
   }
 
   private func document(_ report: CheckReport) -> JSONValue {
@@ -136,14 +144,24 @@ package struct CheckCommand: AsyncParsableCommand {
     let version = report.schemaVersion.map { "\($0) (this program writes \(report.ourSchemaVersion))" } ?? "-"
     lines.append("Kind: \(report.kind.rawValue), schema version \(version)")
     lines.append("SQLite: \(report.sqliteVersion)")
-    lines.append("Size: \(StatusReport.grouped(report.bytes)) bytes, WAL \(StatusReport.grouped(report.walBytes)) bytes")
+    lines.append(
+      "Size: \(StatusReport.grouped(report.bytes)) bytes, WAL \(StatusReport.grouped(report.walBytes)) bytes")
     lines += report.counts.sorted { $0.key < $1.key }.map { "  \($0.key): \($0.value)" }
     lines += report.holders.map { "Held by: \($0.role.rawValue), process \($0.pid) on \($0.host)" }
     return lines
   }
 
   private func salvage(_ context: CommandContext, into target: String) async throws {
-    let report = try await Repair.run(context.databasePath, into: target)
+    let report: RepairReport
+    do {
+      report = try await Repair.run(context.databasePath, into: target)
+    } catch {
+      guard error.code == .damaged else { throw error }
+      throw CommandError(
+        .badData,
+        "nothing can be saved of \(context.databasePath): \(error.underlying ?? error.message). "
+          + "Restore a backup: cloudjobs restore FILE")
+    }
     for warning in report.warnings { context.console.note("warning: \(printable(warning))") }
     let tables = report.tables.sorted { $0.key < $1.key }
     switch context.format {
@@ -162,7 +180,8 @@ package struct CheckCommand: AsyncParsableCommand {
         context.console.out("\(name): \(table.saved) saved" + (table.lost > 0 ? ", \(table.lost) lost" : ""))
       }
       context.console.note(
-        "Written to \(report.path). The damaged file was not touched. To use the new one: cloudjobs restore \(report.path)")
+        "Written to \(report.path). The damaged file was not touched. To use the new one: cloudjobs restore \(report.path)"
+      )
     }
   }
 }
@@ -200,7 +219,8 @@ package struct ImportCommand: AsyncParsableCommand {
       context.console.out(
         JSONText.pretty(
           .object([
-            "imported": .array(report.imported.map { .string($0.rawValue) }), "skipped": .array(report.skipped.map { .string($0.rawValue) }),
+            "imported": .array(report.imported.map { .string($0.rawValue) }),
+            "skipped": .array(report.skipped.map { .string($0.rawValue) }),
             "warnings": .array(report.warnings.map(JSONValue.string)),
           ])))
     case .text:

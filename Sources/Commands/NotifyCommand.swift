@@ -57,12 +57,15 @@ struct NotifyTest: AsyncParsableCommand {
         ]))
       if context.format == .text {
         let mark = worked ? context.console.colored("✓", .green) : context.console.colored("✗", .red)
-        context.console.out("\(mark) \(notifier.name) (\(notifier.kind), \(notifier.destination)): \(printable(answer))")
+        context.console.out(
+          "\(mark) \(notifier.name) (\(notifier.kind), \(notifier.destination)): \(printable(answer))")
       }
     }
     if context.format == .json { context.console.out(JSONText.pretty(.array(documents))) }
     await clients.shutdown()
-    if failures > 0 { throw CommandError(.unavailable, "\(failures) of \(chosen.count) channels did not take the test message") }
+    if failures > 0 {
+      throw CommandError(.unavailable, "\(failures) of \(chosen.count) channels did not take the test message")
+    }
   }
 
   private static func send(through notifier: any Notifier, _ context: CommandContext) async -> (Bool, String) {
@@ -74,7 +77,8 @@ struct NotifyTest: AsyncParsableCommand {
         Alert.Fact("What", "somebody ran cloudjobs notify test; nothing is wrong"),
         Alert.Fact("Channel", notifier.name), Alert.Fact("Database", context.databasePath),
       ], nextCommand: nil, channels: [notifier.name])
-    switch await notifier.deliver(AlertMessage(id: "msg_test-\(now.rawValue)-\(notifier.name)", alert: alert, now: now)) {
+    switch await notifier.deliver(AlertMessage(id: "msg_test-\(now.rawValue)-\(notifier.name)", alert: alert, now: now))
+    {
     case .delivered(let answer): return (true, answer)
     case .retry(let answer, _), .permanent(let answer): return (false, answer)
     }
@@ -133,7 +137,8 @@ struct NotifyList: AsyncParsableCommand {
       }
     var line = JobTable.pad(String(delivery.id), 6) + " "
     line += context.console.colored(JobTable.pad(delivery.state.rawValue, 9), color)
-    line += " \(JobTable.pad(delivery.channel, 12)) \(LocalZone.text(delivery.createdAt))  \(printable(delivery.alert.title))"
+    line +=
+      " \(JobTable.pad(delivery.channel, 12)) \(LocalZone.text(delivery.createdAt))  \(printable(delivery.alert.title))"
     if delivery.state != .delivered {
       line += "\n       \(delivery.tries) tries" + (delivery.answer.map { ", last answer: \(printable($0))" } ?? "")
       if delivery.state == .pending { line += ", next \(LocalZone.text(delivery.nextTryAt))" }
@@ -170,12 +175,14 @@ struct NotifyResend: AsyncParsableCommand {
 
   func run() async throws {
     let context = try CommandContext.make(global)
-    let store = try await context.openForWriting()
+    let store = try await context.openExisting()
     let count = try await store.resend(deliveries.isEmpty ? nil : deliveries, at: context.clock.now())
     let watched = try await context.liveWatcher(store) != nil
     await store.close()
     context.console.out("\(count) deliveries will be tried again.")
-    if count < deliveries.count { context.console.note("Only dead deliveries can be sent again; see: cloudjobs notify list --state dead") }
+    if count < deliveries.count {
+      context.console.note("Only dead deliveries can be sent again; see: cloudjobs notify list --state dead")
+    }
     if count > 0, !watched { context.console.note("Nobody sends them yet. Start the watcher: cloudjobs watch") }
   }
 }

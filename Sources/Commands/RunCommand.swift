@@ -74,7 +74,9 @@ package struct RunCommand: AsyncParsableCommand {
   package init() {}
 
   package func validate() throws {
-    if !(1...100_000).contains(idleCPU) { throw ValidationError("--idle-cpu takes a percentage above 0, not \(idleCPU)") }
+    if !(1...100_000).contains(idleCPU) {
+      throw ValidationError("--idle-cpu takes a percentage above 0, not \(idleCPU)")
+    }
   }
 
   package func run() async throws {
@@ -135,7 +137,9 @@ package struct RunCommand: AsyncParsableCommand {
       console.note(HistoryCommand.line(event, console: console))
     }
     let outcome = try await driver.launch(job, created: created, patience: context.settings.watch.launchTimeout)
-    guard let stored = try await store.job(id) else { throw CommandError(.software, "job \(id) is not in the database") }
+    guard let stored = try await store.job(id) else {
+      throw CommandError(.software, "job \(id) is not in the database")
+    }
     if wait {
       // The results go on being looked after until the instance is gone too.
       let seen = try await driver.eventIDs([id])

@@ -42,7 +42,11 @@ struct RunPlan {
     }
     let name = wishes.name ?? (directory as NSString).lastPathComponent
     guard !name.isEmpty, name.count <= 200, printable(name) == name else {
-      throw CommandError(.usage, "'\(printable(name))' can't be a job's name: use 1 to 200 printable characters (--name)")
+      throw CommandError(
+        .usage, "'\(printable(name))' can't be a job's name: use 1 to 200 printable characters (--name)")
+    }
+    if let executable = wishes.executable, executable.allSatisfy(\.isWhitespace) || executable.utf8.contains(0) {
+      throw CommandError(.usage, "--executable is empty; name the program, or leave it out")
     }
     return JobSpec(
       name: name, directory: directory, command: try command(wishes, directory, files),
@@ -77,7 +81,8 @@ struct RunPlan {
     }
     throw CommandError(
       .usage,
-      "nothing to run in \(printable(directory)): give --command 'COMMAND', --executable PROGRAM, or put a run.sh in the folder")
+      "nothing to run in \(printable(directory)): give --command 'COMMAND', --executable PROGRAM, or put a run.sh in the folder"
+    )
   }
 
   /// A word of a shell command.
@@ -93,7 +98,9 @@ struct RunPlan {
 
   private static func isVariableName(_ key: String) -> Bool {
     guard let first = key.utf8.first, !(48...57).contains(first) else { return false }
-    return key.utf8.allSatisfy { (48...57).contains($0) || (65...90).contains($0) || (97...122).contains($0) || $0 == 95 }
+    return key.utf8.allSatisfy {
+      (48...57).contains($0) || (65...90).contains($0) || (97...122).contains($0) || $0 == 95
+    }
   }
 
   private static func pairs(
@@ -107,7 +114,9 @@ struct RunPlan {
       let key = String(text[..<equals])
       guard isGood(key) else { throw CommandError(.usage, "\(option): '\(printable(key))' is not a name") }
       let value = String(text[text.index(after: equals)...])
-      guard !value.utf8.contains(0) else { throw CommandError(.usage, "\(option) \(key): the value has a NUL character") }
+      guard !value.utf8.contains(0) else {
+        throw CommandError(.usage, "\(option) \(key): the value has a NUL character")
+      }
       result[key] = value
     }
     return result
@@ -122,7 +131,9 @@ struct RunPlan {
       "Provider: \(provider)", "Instance: \(quote.instanceType) in \(quote.region) at \(quote.price.formatted)",
     ]
     // Values may be secrets; their names are enough to see that they are there.
-    if !spec.environment.isEmpty { lines.append("Environment: \(spec.environment.keys.sorted().joined(separator: ", "))") }
+    if !spec.environment.isEmpty {
+      lines.append("Environment: \(spec.environment.keys.sorted().joined(separator: ", "))")
+    }
     if let basis = spec.basisSet { lines.append("Basis set: \(printable(basis))") }
     if let executable = spec.executable { lines.append("Executable: \(printable(executable))") }
     if let path = spec.gdrivePath { lines.append("Google Drive: \(printable(path))") }
@@ -130,9 +141,12 @@ struct RunPlan {
       let cost = quote.price.cost(seconds: seconds)
       lines.append("Estimated runtime: \(DurationText.short(.seconds(seconds))), about \(cost.formatted(decimals: 4))")
     }
-    if let seconds = spec.maxDurationSeconds { lines.append("Ends itself after: \(DurationText.short(.seconds(seconds)))") }
+    if let seconds = spec.maxDurationSeconds {
+      lines.append("Ends itself after: \(DurationText.short(.seconds(seconds)))")
+    }
     if let idle = spec.idle {
-      lines.append("Ends itself when idle: under \(idle.cpuPercent) % CPU for \(DurationText.short(.seconds(idle.seconds)))")
+      lines.append(
+        "Ends itself when idle: under \(idle.cpuPercent) % CPU for \(DurationText.short(.seconds(idle.seconds)))")
     }
     if let budget {
       let alerts = budget.percents.map { "\($0) %" }.joined(separator: ", ")

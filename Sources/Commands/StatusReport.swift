@@ -65,7 +65,9 @@ struct StatusReport {
     lines += fileSections
     if !undelivered.isEmpty {
       lines += ["", "UNDELIVERED ALERTS:", String(repeating: "-", count: 40)]
-      lines += undelivered.map { "\($0.channel): \(printable($0.alert.title)) (\($0.state.rawValue), \($0.tries) tries)" }
+      lines += undelivered.map {
+        "\($0.channel): \(printable($0.alert.title)) (\($0.state.rawValue), \($0.tries) tries)"
+      }
     }
     if !events.isEmpty {
       lines += ["", "HISTORY:", String(repeating: "-", count: 40)]
@@ -109,10 +111,13 @@ struct StatusReport {
       lines.append("Heartbeat: \(DurationText.short(now - heartbeat)) ago")
     }
     if let asOf {
-      lines.append("As of: \(LocalZone.text(asOf))" + (asOf == now ? " (now)" : " (\(DurationText.short(now - asOf)) ago)"))
+      lines.append(
+        "As of: \(LocalZone.text(asOf))" + (asOf == now ? " (now)" : " (\(DurationText.short(now - asOf)) ago)"))
     }
     if let wish = job.wish {
-      lines.append("Termination requested \(DurationText.short(now - wish.at)) ago: \(wish.reason.phrase), asked \(wish.tries) times")
+      lines.append(
+        "Termination requested \(DurationText.short(now - wish.at)) ago: \(wish.reason.phrase), asked \(wish.tries) times"
+      )
     }
     return lines
   }
@@ -120,7 +125,10 @@ struct StatusReport {
   private var fileSections: [String] {
     var lines: [String] = []
     if let inputs {
-      lines += ["", "INPUT FILES (\(job.spec.s3InputPath == nil ? job.provider.rawValue : "S3")):", String(repeating: "-", count: 40)]
+      lines += [
+        "", "INPUT FILES (\(job.spec.s3InputPath == nil ? job.provider.rawValue : "S3")):",
+        String(repeating: "-", count: 40),
+      ]
       lines.append("Files: \(inputs.files)")
       lines.append("Total size: \(Self.grouped(inputs.bytes)) bytes")
     }

@@ -36,12 +36,14 @@ package struct TerminateCommand: AsyncParsableCommand {
   package init() {}
 
   package func validate() throws {
-    if DurationText.parse(timeout) == nil { throw ValidationError("--timeout takes a duration such as 90s, not '\(timeout)'") }
+    if DurationText.parse(timeout) == nil {
+      throw ValidationError("--timeout takes a duration such as 90s, not '\(timeout)'")
+    }
   }
 
   package func run() async throws {
     let context = try CommandContext.make(global)
-    let store = try await context.openForWriting()
+    let store = try await context.openExisting()
     do {
       try await terminate(context, store)
     } catch {
@@ -128,7 +130,8 @@ package struct TerminateCommand: AsyncParsableCommand {
     switch event.kind {
     case .terminateSent: console.out("✓ Instance termination initiated")
     case .instanceGone: console.out("✓ Instance is gone")
-    case .terminateFailed: console.note("The provider did not take the order: \(printable(event.message)). Trying again")
+    case .terminateFailed:
+      console.note("The provider did not take the order: \(printable(event.message)). Trying again")
     default: break
     }
   }

@@ -30,14 +30,20 @@ struct Watch {
   }
 
   private func supervise(_ store: StoreActor, _ clients: Channels.Clients) async throws {
-    let showsTable = context.console.isOutputTerminal && context.console.isInputTerminal && !command.plain && !command.once
+    let showsTable =
+      context.console.isOutputTerminal && context.console.isInputTerminal && !command.plain && !command.once
     let board = WatchBoard()
     let logger = makeLogger(showsTable ? board : nil)
     let dispatcher = AlertDispatcher(
       store: store, channels: await Channels.make(context, clients: clients),
       policy: Self.retryPolicy(context.settings), clock: context.clock, logger: logger)
     let hooks = SupervisionContext.Hooks(
-      committed: { change in for event in change.events { Self.log(event, change.job, logger) } },
+      committed: { change in
+        for event in change.events {
+          // The table has its own words for events; a log has fields.
+          if showsTable { board.add(Self.line(event, change.job)) } else { Self.log(event, change.job, logger) }
+        }
+      },
       alertsWaiting: { Task { await dispatcher.pump() } })
     let supervisionContext = context.supervisionContext(
       store: store, owner: context.makeOwner(.watch), logger: logger, hooks: hooks)
@@ -118,7 +124,8 @@ struct Watch {
 
   /// Reads the configuration again. A broken one is reported, and the old one stays.
   private func reload(
-    _ supervisionContext: SupervisionContext, _ dispatcher: AlertDispatcher, _ clients: Channels.Clients, _ logger: Logger
+    _ supervisionContext: SupervisionContext, _ dispatcher: AlertDispatcher, _ clients: Channels.Clients,
+    _ logger: Logger
   ) async {
     do {
       let fresh = try CommandContext.make(command.global)
@@ -164,10 +171,18 @@ struct Watch {
     return logger
   }
 
+  /// An event as the live table shows it.
+  private static func line(_ event: Event, _ job: Job) -> String {
+    let time = LocalZone.text(event.at).dropFirst(11).prefix(8)
+    return "\(time)  \(event.job)  \(job.spec.name): \(phrase(event.kind)), \(event.message)"
+  }
+
+  private static func phrase(_ kind: Event.Kind) -> String { kind.rawValue.replacing("_", with: " ") }
+
   private static func log(_ event: Event, _ job: Job, _ logger: Logger) {
     var metadata: Logger.Metadata = [
       "job.id": "\(event.job)", "job.name": "\(job.spec.name)", "job.attempt": "\(event.attempt)",
-      "event": "\(event.kind.rawValue)", "message": "\(event.message)",
+      "event": "\(event.kind.rawValue)", "event.message": "\(event.message)",
     ]
     if let reason = event.reason { metadata["reason"] = "\(reason.rawValue)" }
     let level: Logger.Level =
@@ -176,11 +191,10 @@ struct Watch {
       case .heartbeatLost, .providerUnreachable, .costThreshold, .terminateFailed, .strayInstance: .warning
       default: .info
       }
-    logger.log(level: level, "Job event", metadata: metadata)
+    logger.log(level: level, "Job event: \(phrase(event.kind))", metadata: metadata)
   }
 
   static func retryPolicy(_ settings: Settings) -> RetryPolicy {
     RetryPolicy(maxTries: settings.alerts.retry.maxTries, maxAge: settings.alerts.retry.maxAge)
   }
 }
-

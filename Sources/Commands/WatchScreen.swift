@@ -36,7 +36,8 @@ struct WatchScreen {
     var lines = [titleLine(width)]
     if let trouble = header.trouble { lines.append(paint(fit("Store: \(trouble)", width), 31)) }
     if header.undelivered > 0 {
-      lines.append(paint(fit("\(header.undelivered) alerts are not delivered yet; see: cloudjobs notify list", width), 33))
+      lines.append(
+        paint(fit("\(header.undelivered) alerts are not delivered yet; see: cloudjobs notify list", width), 33))
     }
     let columns = chosenColumns(width)
     lines.append(paint(fit(columns.map { cell($0.title, $0) }.joined(separator: "  "), width), 1))
@@ -59,7 +60,8 @@ struct WatchScreen {
   private func titleLine(_ width: Int) -> String {
     let cost = views.reduce(Money.zero) { $0 + $1.job.cost(at: now, rule: rule($1.job)) }
     let rate = views.reduce(Int64(0)) { $0 + ($1.job.attempt.isLive ? $1.job.attempt.price?.microdollars ?? 0 : 0) }
-    let left = "cloudjobs watch  \(views.count) open  \(cost.formatted()) at \(HourlyPrice(microdollars: rate).formatted)"
+    let left =
+      "cloudjobs watch  \(views.count) open  \(cost.formatted()) at \(HourlyPrice(microdollars: rate).formatted)"
     let right = "q quits  \(LocalZone.text(now).dropFirst(11).prefix(8))"
     let gap = width - left.count - right.count
     return paint(gap >= 2 ? left + String(repeating: " ", count: gap) + right : fit(left, width), 7)
@@ -109,11 +111,14 @@ struct WatchScreen {
 
   private func cell(_ text: String, _ column: Column) -> String {
     let padded = JobTable.pad(text, column.width)
-    guard column.rightAligned, text.count < column.width else { return padded }
-    return String(repeating: " ", count: column.width - text.count) + text
+    let columns = DisplayWidth.of(text)
+    guard column.rightAligned, columns < column.width else { return padded }
+    return String(repeating: " ", count: column.width - columns) + text
   }
 
-  private func fit(_ text: String, _ width: Int) -> String { text.count <= width ? text : JobTable.pad(text, width) }
+  private func fit(_ text: String, _ width: Int) -> String {
+    DisplayWidth.of(text) <= width ? text : JobTable.pad(text, width)
+  }
 
   private func color(_ state: JobState) -> Int? {
     switch state {

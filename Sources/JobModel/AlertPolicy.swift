@@ -67,7 +67,8 @@ package struct AlertPolicy: Sendable, Hashable {
       facts.append(Alert.Fact("Instance", "\(job.provider) \(instance.type) in \(instance.region), \(instance.id)"))
     }
     facts.append(
-      Alert.Fact("Running since", job.startedAt.map { $0.iso8601() } ?? "not started (created \(job.createdAt.iso8601()))"))
+      Alert.Fact(
+        "Running since", job.startedAt.map { $0.iso8601() } ?? "not started (created \(job.createdAt.iso8601()))"))
     var costText = cost.formatted(decimals: 4)
     if let budget = job.budget { costText += " of \(budget.limit.formatted()) budget" }
     if let price = job.attempt.price { costText += " at \(price.formatted)" }

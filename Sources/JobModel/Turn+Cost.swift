@@ -26,7 +26,8 @@ extension Turn {
     switch threshold {
     case .budget(let percent):
       guard let budget = job.budget else { return }
-      let text = "cost \(cost.formatted(decimals: 4)) has reached \(percent) % of the budget \(budget.limit.formatted())"
+      let text =
+        "cost \(cost.formatted(decimals: 4)) has reached \(percent) % of the budget \(budget.limit.formatted())"
       record(percent >= 100 ? .budgetReached : .costThreshold, text, key: threshold.key)
       if percent >= 100, budget.action == .terminate, job.wish == nil, job.isOpen, !job.state.isTerminal {
         request(TerminationWish(reason: .budget, message: text, at: now))

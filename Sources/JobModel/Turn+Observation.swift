@@ -39,6 +39,7 @@ extension Turn {
     }
     if report.state == .terminated {
       gone(endedAt: report.endedAt, reason: report.endReason)
+      machine.job.attempt.seenAt = now
     } else {
       checkHeartbeat()
       checkShutdown()

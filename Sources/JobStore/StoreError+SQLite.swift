@@ -68,7 +68,7 @@ extension StoreError {
     }
   }
 
-  static func notFound(_ path: String) -> StoreError {
+  package static func notFound(_ path: String) -> StoreError {
     StoreError(
       .notFound, "There is no database at \(path)",
       remedy: "Start a job with `cloudjobs run`, which makes one, or name another file with --db.")

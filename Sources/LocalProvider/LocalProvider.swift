@@ -67,7 +67,8 @@ package actor LocalProvider: Provider, LogProviding, FileListing {
       let job = BootstrapJob(
         request: request, inputs: [.folder(request.spec.directory)],
         limits: InstanceLimits(request, price: settings.price, billing: billing),
-        heartbeatInterval: settings.heartbeatInterval, noticeInterval: settings.noticeInterval, grace: settings.grace)
+        heartbeatInterval: settings.heartbeatInterval, noticeInterval: settings.noticeInterval, grace: settings.grace,
+        skipped: settings.skipped)
       try directory.prepare(
         configuration: job.configuration(), manifest: job.manifest(), price: settings.price)
     } catch let error as ProviderError {

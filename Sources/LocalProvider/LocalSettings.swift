@@ -18,6 +18,8 @@ package struct LocalSettings: Sendable, Hashable {
   package var launchTimeout: Duration
   /// What the instances inherit; see `environment(from:)`.
   package var environment: [String: String]
+  /// Physical paths that are never inputs: the database and its companions.
+  package var skipped: [String] = []
 
   package init(
     root: String, instanceType: String = "local", region: String = "localhost", price: HourlyPrice = .zero,

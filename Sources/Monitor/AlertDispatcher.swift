@@ -159,7 +159,10 @@ package actor AlertDispatcher {
 
   /// The id that every try of a delivery carries. Standard Webhooks forbids a `.` in it.
   package static func messageID(_ delivery: Delivery) -> String {
-    "msg_" + "\(delivery.alert.id)-\(delivery.channel)".map { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-" || $0 == "_") ? $0 : "_" }
+    "msg_"
+      + "\(delivery.alert.id)-\(delivery.channel)".map {
+        $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-" || $0 == "_") ? $0 : "_"
+      }
   }
 
   /// Returns when nothing is being sent, or when the task is cancelled.

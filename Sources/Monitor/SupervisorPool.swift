@@ -197,7 +197,15 @@ package actor SupervisorPool {
     await call.supervisor.send(.init(input: input), in: self)
   }
 
-  private func mayAct() -> Bool { context.clock.now() < trustedUntil }
+  /// Waits until the lease is trusted again. False if it never will be here: the pool is closing, or the task is cancelled.
+  private func mayAct() async -> Bool {
+    while !isClosing {
+      let now = context.clock.now()
+      if now < trustedUntil { return true }
+      do { try await context.clock.sleep(until: now + .milliseconds(200)) } catch { return false }
+    }
+    return false
+  }
 
   // MARK: Observations
 
@@ -209,7 +217,9 @@ package actor SupervisorPool {
     track { await self.pump(provider) }
   }
 
-  private func observeLimit(_ provider: ProviderName) -> Int { max(1, context.providers[provider]?.observeLimit ?? 1000) }
+  private func observeLimit(_ provider: ProviderName) -> Int {
+    max(1, context.providers[provider]?.observeLimit ?? 1000)
+  }
 
   private func nextBatch(_ provider: ProviderName) -> [Ask] {
     guard let waiting = asked[provider], !waiting.isEmpty else {

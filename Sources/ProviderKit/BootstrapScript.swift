@@ -64,11 +64,14 @@ package struct BootstrapJob: Sendable, Hashable {
   package var shutdown: String?
   /// How often the download of an input is tried again.
   package var inputRetries: Int
+  /// Physical paths that are no inputs, though they lie in an input folder: the database, for instance.
+  package var skipped: [String]
 
   package init(
     request: LaunchRequest, inputs: [Input], limits: InstanceLimits, heartbeatInterval: Duration,
     noticeInterval: Duration = .seconds(1), grace: Duration, finalSync: String? = nil,
-    finalSyncLimit: Duration = .seconds(900), shutdown: String? = nil, inputRetries: Int = 5
+    finalSyncLimit: Duration = .seconds(900), shutdown: String? = nil, inputRetries: Int = 5,
+    skipped: [String] = []
   ) {
     self.request = request
     self.inputs = inputs
@@ -80,6 +83,7 @@ package struct BootstrapJob: Sendable, Hashable {
     self.finalSyncLimit = finalSyncLimit
     self.shutdown = shutdown
     self.inputRetries = inputRetries
+    self.skipped = skipped
   }
 
   /// The text of `job.conf`.
@@ -135,6 +139,7 @@ package struct BootstrapJob: Sendable, Hashable {
       "cj_final_sync_cs=\(hundredths(finalSyncLimit))",
       "cj_shutdown=" + quoted(shutdown ?? ""),
       "cj_retries=\(max(0, inputRetries))",
+      "cj_skip=" + quoted(skipped.filter { !$0.contains("\n") }.joined(separator: "\n")),
     ]
     return lines.joined(separator: "\n") + "\n"
   }

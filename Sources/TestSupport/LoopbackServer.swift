@@ -101,7 +101,7 @@ package final class LoopbackServer: Sendable {
       let thread = Thread {
         var bytes = Data()
         while !bytes.contains(UInt8(ascii: "\n")) {
-          let piece = output.fileHandleForReading.availableData
+          let piece = output.fileHandleForReading.nextPiece()
           if piece.isEmpty { break }
           bytes.append(piece)
         }

@@ -24,7 +24,10 @@ package final class ManualClock: WallClock {
     }
     try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
-        enum Fate { case sleeps([CheckedContinuation<Void, Never>]), wakes, isCancelled }
+        enum Fate {
+          case sleeps([CheckedContinuation<Void, Never>])
+          case wakes, isCancelled
+        }
         let fate: Fate = state.withLock { state in
           if Task.isCancelled { return .isCancelled }
           if state.now >= deadline { return .wakes }

@@ -9,10 +9,17 @@ struct DecideTests {
     #expect(driver.send(.launch) == [.launch])
     driver.send(.launchAnswered(attempt: 1, .launched(makeLaunched())))
     #expect(driver.job.state == .launched)
-    driver.observe(.known(.init(state: .running, beacon: beacon(.running, at: driver.now, started: epoch + .seconds(9)))), after: .seconds(10))
+    driver.observe(
+      .known(.init(state: .running, beacon: beacon(.running, at: driver.now, started: epoch + .seconds(9)))),
+      after: .seconds(10))
     #expect(driver.job.state == .running)
     #expect(driver.job.startedAt == epoch + .seconds(9))
-    driver.observe(.known(.init(state: .running, beacon: beacon(.finishing, at: driver.now, started: epoch + .seconds(9), finished: epoch + .seconds(50), exit: 0))))
+    driver.observe(
+      .known(
+        .init(
+          state: .running,
+          beacon: beacon(
+            .finishing, at: driver.now, started: epoch + .seconds(9), finished: epoch + .seconds(50), exit: 0))))
     #expect(driver.job.state == .completed)
     #expect(driver.job.endedAt == epoch + .seconds(50))
     #expect(driver.job.isOpen)
@@ -23,18 +30,25 @@ struct DecideTests {
     #expect(driver.alerts.isEmpty)
   }
 
-  @Test("How the beacon's end becomes a state and a reason", arguments: [
-    (exit: 0 as Int?, endedBy: nil as String?, state: JobState.completed, reason: nil as Reason?),
-    (3, nil, .failed, .exitCode), (137, nil, .failed, .exitCode), (143, "preempted", .failed, .preempted),
-    (nil, "bootstrap_error", .failed, .bootstrapError), (143, "max_duration", .terminated, .maxDuration),
-    (143, "idle", .terminated, .idle), (143, "budget", .terminated, .budget),
-    (143, "stopped_outside", .terminated, .stoppedOutside), (143, "terminated", .terminated, .stoppedOutside),
-    (143, "something new", .terminated, .stoppedOutside),
-  ])
+  @Test(
+    "How the beacon's end becomes a state and a reason",
+    arguments: [
+      (exit: 0 as Int?, endedBy: nil as String?, state: JobState.completed, reason: nil as Reason?),
+      (3, nil, .failed, .exitCode), (137, nil, .failed, .exitCode), (143, "preempted", .failed, .preempted),
+      (nil, "bootstrap_error", .failed, .bootstrapError), (143, "max_duration", .terminated, .maxDuration),
+      (143, "idle", .terminated, .idle), (143, "budget", .terminated, .budget),
+      (143, "stopped_outside", .terminated, .stoppedOutside), (143, "terminated", .terminated, .stoppedOutside),
+      (143, "something new", .terminated, .stoppedOutside),
+    ])
   func ends(exit: Int?, endedBy: String?, state: JobState, reason: Reason?) {
     var driver = Driver()
     driver.start()
-    driver.observe(.known(.init(state: .running, beacon: beacon(.finished, at: driver.now, started: epoch, finished: driver.now, exit: exit, endedBy: endedBy))))
+    driver.observe(
+      .known(
+        .init(
+          state: .running,
+          beacon: beacon(.finished, at: driver.now, started: epoch, finished: driver.now, exit: exit, endedBy: endedBy))
+      ))
     #expect(driver.job.state == state)
     #expect(driver.job.reason == reason)
     #expect(driver.alerts.map(\.rule) == (state == .failed ? [.jobFailed] : []))
@@ -62,7 +76,8 @@ struct DecideTests {
     driver.start()
     driver.observe(.absent)
     #expect(driver.job.state == .running)
-    driver.observe(.known(.init(state: .running, beacon: beacon(.running, at: driver.now, started: epoch))), after: .seconds(2))
+    driver.observe(
+      .known(.init(state: .running, beacon: beacon(.running, at: driver.now, started: epoch))), after: .seconds(2))
     #expect(driver.job.attempt.absentSince == nil)
     driver.observe(.absent, after: .seconds(2))
     driver.observe(.absent, after: .seconds(59))
@@ -87,7 +102,10 @@ struct DecideTests {
   func stale() {
     var driver = Driver()
     driver.start()
-    guard case .observe(let sequence)? = driver.send(.adopted, after: .seconds(60)).first else { Issue.record("no observation"); return }
+    guard case .observe(let sequence)? = driver.send(.adopted, after: .seconds(60)).first else {
+      Issue.record("no observation")
+      return
+    }
     let report = Observation.known(.init(state: .running, beacon: beacon(.running, at: driver.now, started: epoch)))
     driver.send(.observed(sequence: sequence, report))
     let job = driver.job
@@ -104,7 +122,10 @@ struct DecideTests {
     driver.start()
     let wish = TerminationWish(reason: .userRequest, message: "Cost optimization", at: driver.now)
     let effects = driver.send(.terminateRequested(wish))
-    guard case .terminate(let sequence, let finalSync)? = effects.first else { Issue.record("no call"); return }
+    guard case .terminate(let sequence, let finalSync)? = effects.first else {
+      Issue.record("no call")
+      return
+    }
     #expect(finalSync)
     #expect(driver.job.state == .running)
     driver.send(.terminateFailed(sequence: sequence, "throttled"))
@@ -135,7 +156,10 @@ struct DecideTests {
     var driver = Driver()
     driver.start()
     driver.send(.terminateRequested(TerminationWish(reason: .userRequest, at: driver.now)))
-    driver.observe(.known(.init(state: .running, beacon: beacon(.finished, at: driver.now, started: epoch, finished: driver.now, exit: 0))))
+    driver.observe(
+      .known(
+        .init(state: .running, beacon: beacon(.finished, at: driver.now, started: epoch, finished: driver.now, exit: 0))
+      ))
     #expect(driver.job.state == .completed)
     #expect(driver.job.isOpen)
   }
@@ -147,7 +171,10 @@ struct DecideTests {
     driver.send(.launch)
     // The process dies here. Its successor knows only the row.
     driver.machine = JobMachine(job: driver.job)
-    guard case .find(let sequence)? = driver.send(.adopted, after: .seconds(5)).first else { Issue.record("no find"); return }
+    guard case .find(let sequence)? = driver.send(.adopted, after: .seconds(5)).first else {
+      Issue.record("no find")
+      return
+    }
     #expect(driver.send(.notFound(sequence: sequence)) == [.launch])
     driver.send(.launchAnswered(attempt: 1, .unknown("connection reset")))
     var found: Int?
@@ -171,7 +198,9 @@ struct DecideTests {
     }
     #expect(driver.job.state == .launching)
     for _ in 0..<15 {
-      for case .find(let sequence) in driver.send(.tick, after: .seconds(1)) { driver.send(.notFound(sequence: sequence)) }
+      for case .find(let sequence) in driver.send(.tick, after: .seconds(1)) {
+        driver.send(.notFound(sequence: sequence))
+      }
     }
     #expect(driver.job.state == .failed)
     #expect(driver.job.reason == .launchLost)
@@ -211,7 +240,9 @@ struct DecideTests {
     #expect(driver.alerts.map(\.rule) == [.heartbeatLost])
     driver.observe(silent, after: .seconds(60))
     #expect(driver.alerts.count == 1)
-    driver.observe(.known(.init(state: .running, beacon: beacon(.running, at: driver.now + .seconds(60), started: epoch))), after: .seconds(60))
+    driver.observe(
+      .known(.init(state: .running, beacon: beacon(.running, at: driver.now + .seconds(60), started: epoch))),
+      after: .seconds(60))
     #expect(driver.events.last?.kind == .heartbeatBack)
     driver.observe(silent, after: .seconds(400))
     #expect(driver.alerts.count == 2)
@@ -226,12 +257,23 @@ struct DecideTests {
   func shutdown() {
     var driver = Driver()
     driver.start()
-    driver.observe(.known(.init(state: .running, beacon: beacon(.finishing, at: driver.now, started: epoch, finished: driver.now, exit: 0))))
+    driver.observe(
+      .known(
+        .init(
+          state: .running, beacon: beacon(.finishing, at: driver.now, started: epoch, finished: driver.now, exit: 0))))
     for _ in 0..<20 {
-      let effects = driver.observe(.known(.init(state: .running, beacon: beacon(.finishing, at: driver.now + .seconds(60), started: epoch, finished: driver.now, exit: 0))))
+      let effects = driver.observe(
+        .known(
+          .init(
+            state: .running,
+            beacon: beacon(.finishing, at: driver.now + .seconds(60), started: epoch, finished: driver.now, exit: 0))))
       #expect(!effects.contains { if case .terminate = $0 { true } else { false } })
     }
-    let effects = driver.observe(.known(.init(state: .running, beacon: beacon(.finished, at: driver.now + .seconds(60), started: epoch, finished: driver.now, exit: 0))))
+    let effects = driver.observe(
+      .known(
+        .init(
+          state: .running,
+          beacon: beacon(.finished, at: driver.now + .seconds(60), started: epoch, finished: driver.now, exit: 0))))
     #expect(effects.contains { if case .terminate = $0 { true } else { false } })
     #expect(driver.job.state == .completed)
   }
@@ -243,7 +285,8 @@ struct DecideTests {
     driver.start()
     let expected: [(seconds: Int64, key: String)] = [(250, "d250000"), (500, "b50"), (800, "b80"), (1000, "b100")]
     for (seconds, key) in expected {
-      driver.observe(.known(.init(state: .running, beacon: beacon(.running, at: driver.now, started: epoch))), after: .zero)
+      driver.observe(
+        .known(.init(state: .running, beacon: beacon(.running, at: driver.now, started: epoch))), after: .zero)
       // The next thing the job wants may be a poll; the crossing is never later than its moment.
       let moment = epoch + .milliseconds((seconds - 1) * 1000 + 1)
       let wake = try #require(driver.lastDecision.wakeAt)
@@ -291,7 +334,10 @@ struct DecideTests {
     #expect(driver.job.attempt.number == 2)
     #expect(driver.job.attempt.token == "a1b2c3d4-2")
     #expect(driver.job.cost(at: driver.now, rule: .perSecond) == cost)
-    #expect(driver.send(.launchAnswered(attempt: 1, .launched(makeLaunched("i-old")))) == [.discard(attempt: 1, makeLaunched("i-old").instance)])
+    #expect(
+      driver.send(.launchAnswered(attempt: 1, .launched(makeLaunched("i-old")))) == [
+        .discard(attempt: 1, makeLaunched("i-old").instance)
+      ])
   }
 
   @Test("Liveness alone is written every half minute, everything else at once")
@@ -300,7 +346,8 @@ struct DecideTests {
     driver.start()
     var commits = 0
     for _ in 0..<60 {
-      driver.observe(.known(.init(state: .running, beacon: beacon(.running, at: driver.now, started: epoch))), after: .seconds(1))
+      driver.observe(
+        .known(.init(state: .running, beacon: beacon(.running, at: driver.now, started: epoch))), after: .seconds(1))
       if driver.lastDecision.needsCommit { commits += 1 }
     }
     #expect((1...3).contains(commits))
@@ -324,7 +371,8 @@ struct AlertRuleTests {
   @Test("A rule can be switched off, and names its own channels and severity")
   func settings() throws {
     var policy = AlertPolicy(channels: ["ops", "mail"])
-    let event = Event(job: makeJob().id, attempt: 2, at: epoch, kind: .failed, reason: .exitCode, message: "exit code 3")
+    let event = Event(
+      job: makeJob().id, attempt: 2, at: epoch, kind: .failed, reason: .exitCode, message: "exit code 3")
     let alert = try #require(policy.alert(for: event, job: makeJob(), billing: .perSecond))
     #expect(alert.id == "a1b2c3d4-2-job_failed")
     #expect(!alert.id.contains("."))
@@ -344,7 +392,9 @@ struct AlertRuleTests {
     var health = ProviderHealth()
     var reports = 0
     for second in 0..<1000 {
-      if health.note(heard: false, error: "timeout", now: epoch + .seconds(second), patience: .seconds(300)) { reports += 1 }
+      if health.note(heard: false, error: "timeout", now: epoch + .seconds(second), patience: .seconds(300)) {
+        reports += 1
+      }
     }
     #expect(reports == 1)
     #expect(health.silentSince == epoch)

@@ -119,7 +119,9 @@ private struct World {
     if job.isOpen, decision.wakeAt == nil { return "an open job without a deadline" }
     let stored = job.cost(at: job.updatedAt, rule: policy.billing)
     if decision.needsCommit {
-      if stored < lastStored { return "cost shrank from \(lastStored.formatted(decimals: 6)) to \(stored.formatted(decimals: 6)) by \(input)" }
+      if stored < lastStored {
+        return "cost shrank from \(lastStored.formatted(decimals: 6)) to \(stored.formatted(decimals: 6)) by \(input)"
+      }
       lastStored = stored
     }
     for alert in decision.alerts where !alertIDs.insert(alert.id).inserted { return "alert \(alert.id) told twice" }
@@ -145,8 +147,9 @@ private struct World {
     switch Int.random(in: 0..<14, using: &generator) {
     case 0: return .tick
     case 1: return .adopted
-    case 2: return .terminateRequested(
-      TerminationWish(reason: .userRequest, at: now, finalSync: Bool.random(using: &generator)))
+    case 2:
+      return .terminateRequested(
+        TerminationWish(reason: .userRequest, at: now, finalSync: Bool.random(using: &generator)))
     case 3: return .priceChanged(HourlyPrice(microdollars: Int64.random(in: 0...9_000_000, using: &generator)))
     case 4: return .retry
     case 5: return .launchAnswered(attempt: attempt, randomLaunchAnswer())
@@ -171,7 +174,8 @@ private struct World {
 
   private mutating func randomLaunched() -> Launched {
     makeLaunched(
-      "i-\(Int.random(in: 1...3, using: &generator))", price: HourlyPrice(microdollars: Int64.random(in: 0...5_000_000, using: &generator)),
+      "i-\(Int.random(in: 1...3, using: &generator))",
+      price: HourlyPrice(microdollars: Int64.random(in: 0...5_000_000, using: &generator)),
       at: now + .milliseconds(Int64.random(in: -90_000...5000, using: &generator)))
   }
 
@@ -188,12 +192,14 @@ private struct World {
     case 0: return .absent
     case 1: return .unreachable("timed out")
     default:
-      let state = [InstanceState.pending, .running, .running, .running, .stopping, .stopped, .terminated].randomElement(using: &generator)!
+      let state = [InstanceState.pending, .running, .running, .running, .stopping, .stopped, .terminated].randomElement(
+        using: &generator)!
       let reasons: [Reason?] = [nil, nil, .preempted, .stoppedOutside]
       let moments: [Timestamp?] = [nil, now, now - .seconds(100), now + .seconds(100)]
       return .known(
         .init(
-          state: state, publicIP: Bool.random(using: &generator) ? "10.0.0.\(Int.random(in: 1...3, using: &generator))" : nil,
+          state: state,
+          publicIP: Bool.random(using: &generator) ? "10.0.0.\(Int.random(in: 1...3, using: &generator))" : nil,
           endedAt: moments.randomElement(using: &generator)!, endReason: reasons.randomElement(using: &generator)!,
           beacon: Bool.random(using: &generator) ? randomBeacon() : nil))
     }
@@ -202,7 +208,9 @@ private struct World {
   private mutating func randomBeacon() -> Beacon {
     let moments: [Timestamp?] = [nil, now - .seconds(500), now - .seconds(5), now + .seconds(50)]
     let exits: [Int?] = [nil, nil, nil, 0, 1, 137]
-    let ends: [String?] = [nil, nil, nil, nil, "preempted", "idle", "budget", "bootstrap_error", "terminated", "nonsense"]
+    let ends: [String?] = [
+      nil, nil, nil, nil, "preempted", "idle", "budget", "bootstrap_error", "terminated", "nonsense",
+    ]
     return beacon(
       Beacon.Phase.allCases.randomElement(using: &generator)!,
       at: moments.randomElement(using: &generator)! ?? now, attempt: Int.random(in: 1...2, using: &generator),

@@ -79,6 +79,8 @@ struct Driver {
 
   mutating func start() {
     launch()
-    observe(.known(.init(state: .running, beacon: beacon(.running, at: now + .seconds(5), started: now + .seconds(4)))), after: .seconds(5))
+    observe(
+      .known(.init(state: .running, beacon: beacon(.running, at: now + .seconds(5), started: now + .seconds(4)))),
+      after: .seconds(5))
   }
 }

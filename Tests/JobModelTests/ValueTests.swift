@@ -3,16 +3,20 @@ import Testing
 
 @Suite("Values")
 struct ValueTests {
-  @Test("Money is read and printed exactly", arguments: [
-    ("0", "$0.00"), ("1.005", "$1.01"), ("1.004999", "$1.00"), ("$12.5", "$12.50"), ("0.000001", "$0.00"),
-    ("999.995", "$1000.00"), ("-3.25", "$-3.25"),
-  ])
+  @Test(
+    "Money is read and printed exactly",
+    arguments: [
+      ("0", "$0.00"), ("1.005", "$1.01"), ("1.004999", "$1.00"), ("$12.5", "$12.50"), ("0.000001", "$0.00"),
+      ("999.995", "$1000.00"), ("-3.25", "$-3.25"),
+    ])
   func money(text: String, shown: String) throws {
     let money = try #require(Money(text))
     #expect(money.formatted() == shown)
   }
 
-  @Test("What is not an amount is refused", arguments: ["", "-", "1.0000001", "1,5", "1e3", "abc", "1.2.3", "99999999999999999999", "٣"])
+  @Test(
+    "What is not an amount is refused",
+    arguments: ["", "-", "1.0000001", "1,5", "1e3", "abc", "1.2.3", "99999999999999999999", "٣"])
   func notMoney(text: String) { #expect(Money(text) == nil) }
 
   @Test("A price finer than a microdollar is rounded up, never down")
@@ -43,18 +47,28 @@ struct ValueTests {
         #expect(Timestamp(iso8601: text) == moment, "\(text)")
       }
     }
-    #expect(Timestamp(iso8601: "2024-01-26T10:30:00.123456", offsetIfMissing: { _ in 3600 })?.iso8601(milliseconds: true) == "2024-01-26T09:30:00.123Z")
+    #expect(
+      Timestamp(iso8601: "2024-01-26T10:30:00.123456", offsetIfMissing: { _ in 3600 })?.iso8601(milliseconds: true)
+        == "2024-01-26T09:30:00.123Z")
     #expect(Timestamp(iso8601: "2024-02-29")?.iso8601() == "2024-02-29T00:00:00Z")
     #expect(Timestamp(milliseconds: 0).calendar().weekday == 4)
   }
 
-  @Test("What is not a date is refused", arguments: ["", "2024-13-01", "2023-02-29", "2024-01-26T25:00", "yesterday", "2024-01-26T10:30:00+9", "2024-01-26T10:30:00.Z", "2024-01-26T10:30:00Zx"])
+  @Test(
+    "What is not a date is refused",
+    arguments: [
+      "", "2024-13-01", "2023-02-29", "2024-01-26T25:00", "yesterday", "2024-01-26T10:30:00+9", "2024-01-26T10:30:00.Z",
+      "2024-01-26T10:30:00Zx",
+    ])
   func notADate(text: String) { #expect(Timestamp(iso8601: text) == nil) }
 
-  @Test("Durations are read and shown", arguments: [
-    ("90", 90, "1m 30s"), ("15m", 900, "15m"), ("1.5h", 5400, "1h 30m"), ("2h30m", 9000, "2h 30m"), ("1d 4h", 100_800, "1d 4h"),
-    ("0", 0, "0s"),
-  ])
+  @Test(
+    "Durations are read and shown",
+    arguments: [
+      ("90", 90, "1m 30s"), ("15m", 900, "15m"), ("1.5h", 5400, "1h 30m"), ("2h30m", 9000, "2h 30m"),
+      ("1d 4h", 100_800, "1d 4h"),
+      ("0", 0, "0s"),
+    ])
   func durations(text: String, seconds: Int64, shown: String) throws {
     let duration = try #require(DurationText.parse(text))
     #expect(duration == .seconds(seconds))
@@ -93,7 +107,8 @@ struct ChargeTests {
     let charge = Charge(
       start: epoch,
       segments: [
-        PriceSegment(from: epoch, price: HourlyPrice("3.60")!), PriceSegment(from: epoch + .seconds(100), price: HourlyPrice("7.20")!),
+        PriceSegment(from: epoch, price: HourlyPrice("3.60")!),
+        PriceSegment(from: epoch + .seconds(100), price: HourlyPrice("7.20")!),
       ], rule: .perSecond)
     #expect(charge.amount(until: epoch + .seconds(100)) == Money("0.1"))
     #expect(charge.amount(until: epoch + .seconds(200)) == Money("0.3"))
@@ -106,10 +121,14 @@ struct ChargeTests {
       var moment = epoch
       var segments: [PriceSegment] = []
       for _ in 0..<Int.random(in: 1...4, using: &generator) {
-        segments.append(PriceSegment(from: moment, price: HourlyPrice(microdollars: Int64.random(in: 0...5_000_000, using: &generator))))
+        segments.append(
+          PriceSegment(
+            from: moment, price: HourlyPrice(microdollars: Int64.random(in: 0...5_000_000, using: &generator))))
         moment = moment + .milliseconds(Int64.random(in: 1...500_000, using: &generator))
       }
-      let rule = [BillingRule.perSecond, BillingRule(increment: 1, minimum: 0), BillingRule(increment: 60, minimum: 600)].randomElement(using: &generator)!
+      let rule = [
+        BillingRule.perSecond, BillingRule(increment: 1, minimum: 0), BillingRule(increment: 60, minimum: 600),
+      ].randomElement(using: &generator)!
       let charge = Charge(start: epoch, segments: segments, rule: rule)
       let amount = Money(microdollars: Int64.random(in: 1...2_000_000, using: &generator))
       guard let crossing = charge.moment(reaching: amount) else {
@@ -126,7 +145,11 @@ struct ChargeTests {
     var generator = SeededGenerator(seed: 3)
     let charge = Charge(
       start: epoch,
-      segments: (0..<5).map { PriceSegment(from: epoch + .milliseconds($0 * 33_333), price: HourlyPrice(microdollars: Int64.random(in: 0...9_999_999, using: &generator))) },
+      segments: (0..<5).map {
+        PriceSegment(
+          from: epoch + .milliseconds($0 * 33_333),
+          price: HourlyPrice(microdollars: Int64.random(in: 0...9_999_999, using: &generator)))
+      },
       rule: .perSecond)
     var last = Money.zero
     for step in 0..<400 {
@@ -139,11 +162,13 @@ struct ChargeTests {
   @Test("A launch over budget is refused with its arithmetic")
   func refusal() throws {
     let budget = Budget(limit: Money("1")!)
-    let text = try #require(budget.refusal(price: HourlyPrice("0.45")!, estimatedRuntime: .seconds(3 * 3600), billing: .perSecond))
+    let text = try #require(
+      budget.refusal(price: HourlyPrice("0.45")!, estimatedRuntime: .seconds(3 * 3600), billing: .perSecond))
     #expect(text.contains("$0.4500/h × 3h = $1.3500"))
     #expect(text.contains("budget is $1.0000"))
     #expect(text.contains("2h 13m"))
-    #expect(budget.refusal(price: HourlyPrice("0.45")!, estimatedRuntime: .seconds(2 * 3600), billing: .perSecond) == nil)
+    #expect(
+      budget.refusal(price: HourlyPrice("0.45")!, estimatedRuntime: .seconds(2 * 3600), billing: .perSecond) == nil)
   }
 }
 
@@ -163,10 +188,13 @@ struct TransitionTests {
 
   @Test("Raw strings are stable, because databases and scripts hold them")
   func rawStrings() {
-    #expect(JobState.allCases.map(\.rawValue) == ["launching", "launched", "running", "completed", "failed", "terminated"])
-    #expect(Reason.allCases.map(\.rawValue) == [
-      "launch_error", "launch_lost", "capacity", "exit_code", "bootstrap_error", "preempted", "heartbeat_lost",
-      "instance_vanished", "user_request", "budget", "max_duration", "idle", "stopped_outside", "finished", "imported",
-    ])
+    #expect(
+      JobState.allCases.map(\.rawValue) == ["launching", "launched", "running", "completed", "failed", "terminated"])
+    #expect(
+      Reason.allCases.map(\.rawValue) == [
+        "launch_error", "launch_lost", "capacity", "exit_code", "bootstrap_error", "preempted", "heartbeat_lost",
+        "instance_vanished", "user_request", "budget", "max_duration", "idle", "stopped_outside", "finished",
+        "imported",
+      ])
   }
 }

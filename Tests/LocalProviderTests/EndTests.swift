@@ -167,7 +167,7 @@ import Testing
       try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
       for file in 0..<50 { try ground.write(path + "/\(file)", []) }
     }
-    let reference = try await ground.launch(ground.request("echo ran"))
+    let reference = try await ground.launch(ground.request("sleep 300"))
     #expect(await ground.provider.terminate(reference, finalSync: true) == .accepted)
     let end = try await ground.gone(reference)
     #expect(end.beacon?.endedBy == "terminated")

@@ -75,9 +75,12 @@ struct SeededGenerator: RandomNumberGenerator {
     _ = try await ground.gone(reference)
     let stranger = Process()
     stranger.executableURL = URL(fileURLWithPath: "/bin/sleep")
-    stranger.arguments = ["300"]
+    stranger.arguments = ["60"]
+    // It must not hold the output of the tests open if they end early.
+    stranger.standardOutput = FileHandle.nullDevice
+    stranger.standardError = FileHandle.nullDevice
     try stranger.run()
-    defer { stranger.terminate() }
+    defer { kill(stranger.processIdentifier, SIGKILL) }
     let boot = ground.text("/proc/sys/kernel/random/boot_id").split(separator: "\n")[0]
     // The same pid, another start time: the number was used again.
     try ground.write(

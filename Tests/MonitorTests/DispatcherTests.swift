@@ -111,6 +111,7 @@ struct DispatcherTests {
     try await ground.store.raise([alert("a", ground, channels: ["gone"])], at: ground.clock.now())
     await dispatcher.pump()
     await dispatcher.untilIdle()
-    #expect(try await ground.store.deliveries(DeliveryQuery(states: [.dead])).first?.answer?.contains("no notifier") == true)
+    #expect(
+      try await ground.store.deliveries(DeliveryQuery(states: [.dead])).first?.answer?.contains("no notifier") == true)
   }
 }

@@ -31,7 +31,9 @@ final class Ground: Sendable {
     return policy
   }
 
-  func context(_ owner: String, policy: SupervisionPolicy? = nil, dispatcher: AlertDispatcher? = nil) -> SupervisionContext {
+  func context(_ owner: String, policy: SupervisionPolicy? = nil, dispatcher: AlertDispatcher? = nil)
+    -> SupervisionContext
+  {
     SupervisionContext(
       store: store, providers: [provider], clock: clock, owner: OwnerID(rawValue: owner),
       policy: policy ?? self.policy(), logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
@@ -98,7 +100,9 @@ final class Ground: Sendable {
 
   struct Missing: Error {}
 
-  func beacon(_ phase: Beacon.Phase, exit: Int? = nil, endedBy: String? = nil, attempt: Int = 1, job: String = "a1b2c3d4") -> Beacon {
+  func beacon(
+    _ phase: Beacon.Phase, exit: Int? = nil, endedBy: String? = nil, attempt: Int = 1, job: String = "a1b2c3d4"
+  ) -> Beacon {
     let now = clock.now().rawValue
     return Beacon(
       job: job, attempt: attempt, phase: phase, heartbeatAt: now, startedAt: now,

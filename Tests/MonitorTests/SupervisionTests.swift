@@ -62,7 +62,8 @@ struct SupervisionTests {
     #expect(await second.pool.count == 1)
     // Woken again, the first one may not write any more and lets the job go.
     await first.pool.trust(until: Timestamp(milliseconds: .max))
-    _ = await first.pool.post(.terminateRequested(TerminationWish(reason: .userRequest, at: ground.clock.now())), to: JobID("a1b2c3d4")!)
+    _ = await first.pool.post(
+      .terminateRequested(TerminationWish(reason: .userRequest, at: ground.clock.now())), to: JobID("a1b2c3d4")!)
     #expect(await first.pool.count == 0)
     #expect(try await ground.job().wish == nil)
   }
@@ -90,7 +91,8 @@ struct SupervisionTests {
     try await ground.store.file(
       JobRequest(
         id: "r1", job: JobID("a1b2c3d4")!,
-        kind: .terminate(TerminationWish(reason: .userRequest, message: "enough", at: ground.clock.now())), at: ground.clock.now()))
+        kind: .terminate(TerminationWish(reason: .userRequest, message: "enough", at: ground.clock.now())),
+        at: ground.clock.now()))
     _ = try await ground.drive(watch) { try await !ground.job().isOpen }
     let job = try await ground.job()
     #expect(job.state == .terminated)

@@ -123,7 +123,7 @@ struct EmailNotifierTests {
     let output = Pipe()
     process.standardOutput = output
     try process.run()
-    let data = output.fileHandleForReading.readDataToEndOfFile()
+    let data = output.fileHandleForReading.allPieces()
     process.waitUntilExit()
     return try JSONDecoder().decode([Read].self, from: data)
   }

@@ -1,6 +1,7 @@
 import Foundation
 import JobModel
 import ProviderKit
+import TestSupport
 import Testing
 
 @Suite struct BootstrapJobTests {
@@ -77,7 +78,7 @@ import Testing
     let pipe = Pipe()
     process.standardOutput = pipe
     try process.run()
-    let data = pipe.fileHandleForReading.readDataToEndOfFile()
+    let data = pipe.fileHandleForReading.allPieces()
     process.waitUntilExit()
     #expect(Array(data) == Array(text.utf8))
   }

@@ -324,20 +324,24 @@ decode() {
   DECODED=${DECODED%x}
 }
 
-# Copies the contents of folder $1 into folder $2, without the folder of all instances if that lies inside.
+# Copies the contents of folder $1 into folder $2, without the folder of all instances and the paths of cj_skip, where
+# they lie inside.
 copy_tree() (
   cd "$1" || exit 1
   here=$(pwd -P; echo x)
   here=${here%??}
-  case $DIR/ in
-    "$here"/*) ;;
+  case $NL$DIR/$NL${cj_skip-} in
+    *"$NL$here"/*) ;;
     *) cp -a -- . "$2"/; exit ;;
   esac
   for entry in ..?* .[!.]* *; do
     if [ ! -e "$entry" ] && [ ! -h "$entry" ]; then continue; fi
+    case $NL${cj_skip-}$NL in
+      *"$NL$here/$entry$NL"*) continue ;;
+    esac
     if [ -d "$entry" ] && [ ! -h "$entry" ]; then
-      case $DIR/ in
-        "$here/$entry"/*)
+      case $NL$DIR/$NL${cj_skip-} in
+        *"$NL$here/$entry"/*)
           if [ "$here/$entry" = "$DIR" ] || [ "$here/$entry" = "${DIR%/*}" ]; then continue; fi
           mkdir -p "$2/$entry" && copy_tree "$here/$entry" "$2/$entry" || exit 1
           continue
