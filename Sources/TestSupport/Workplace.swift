@@ -25,7 +25,8 @@ package final class Workplace: Sendable {
   private let names = Mutex(0)
 
   private init(_ name: String) throws {
-    folder = FileManager.default.temporaryDirectory
+    folder =
+      FileManager.default.temporaryDirectory
       .appendingPathComponent("cloudjobs-\(UUID().uuidString.prefix(8))").appendingPathComponent(name).path
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
   }
@@ -85,7 +86,10 @@ package final class Workplace: Sendable {
 
   /// Everything in the folder, without what SQLite makes and removes as it likes.
   package func files() throws -> Set<String> {
-    Set(try FileManager.default.subpathsOfDirectory(atPath: folder).filter { !$0.hasSuffix("-shm") && !$0.hasSuffix("-wal") })
+    Set(
+      try FileManager.default.subpathsOfDirectory(atPath: folder).filter {
+        !$0.hasSuffix("-shm") && !$0.hasSuffix("-wal")
+      })
   }
 
   // MARK: Commands
@@ -223,7 +227,9 @@ package final class Workplace: Sendable {
     for _ in 0..<4 {
       let candidate = folder.appendingPathComponent("cloudjobs").path
       var isFolder: ObjCBool = false
-      if FileManager.default.fileExists(atPath: candidate, isDirectory: &isFolder), !isFolder.boolValue { return candidate }
+      if FileManager.default.fileExists(atPath: candidate, isDirectory: &isFolder), !isFolder.boolValue {
+        return candidate
+      }
       folder.deleteLastPathComponent()
     }
     return LoopbackServer.packageRoot.appendingPathComponent(".build/debug/cloudjobs").path

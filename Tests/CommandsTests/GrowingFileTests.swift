@@ -57,14 +57,17 @@ final class GrowingFileTests {
   }
 
   @Test(
-    "its last lines", arguments: [0, 1, 2, 3, 4, 100], ["a\nb\nc\n", "a\nb\nc", "\n\n\n", "", "\n", "one", "a\r\nb\r\n"])
+    "its last lines", arguments: [0, 1, 2, 3, 4, 100],
+    ["a\nb\nc\n", "a\nb\nc", "\n\n\n", "", "\n", "one", "a\r\nb\r\n"])
   func tail(_ count: Int, _ text: String) throws {
     try write(text)
     var file = GrowingFile(path: path)
     try file.skip(toLastLines: count)
     // As tail(1) counts: a line ends with its newline, and what stands after the last newline is a line too.
     var lines: [[UInt8]] = []
-    for line in Array(text.utf8).split(separator: 10, omittingEmptySubsequences: false) { lines.append(Array(line) + [10]) }
+    for line in Array(text.utf8).split(separator: 10, omittingEmptySubsequences: false) {
+      lines.append(Array(line) + [10])
+    }
     if !lines.isEmpty { lines[lines.count - 1].removeLast() }
     if lines.last?.isEmpty == true { lines.removeLast() }
     #expect(try read(&file) == String(decoding: lines.suffix(count).joined(), as: UTF8.self))

@@ -37,7 +37,9 @@ struct JobTableTests {
   @Test("shows dashes for what is not known yet, and the wish before there is an instance")
   func unknown() {
     var job = Samples.job(state: .launching)
-    #expect(line(job, after: .seconds(5)) == "a1b2c3d4     | launching   | AWS      | -               | -              | 5s         | $0.00   ")
+    #expect(
+      line(job, after: .seconds(5))
+        == "a1b2c3d4     | launching   | AWS      | -               | -              | 5s         | $0.00   ")
     job.spec.instanceType = "c5.large"
     job.spec.region = "eu-west-1"
     #expect(line(job, after: .seconds(5)).contains("| c5.large        | eu-west-1      |"))

@@ -47,7 +47,9 @@ struct LogTests {
     #expect(printable(printable(name)) == printable(name))
   }
 
-  @Test("printable text keeps letters, signs and emoji", arguments: ["Wasser, größer", "水", "👩‍🔬🏳️‍🌈", "a b"] + Samples.wideNames)
+  @Test(
+    "printable text keeps letters, signs and emoji",
+    arguments: ["Wasser, größer", "水", "👩‍🔬🏳️‍🌈", "a b"] + Samples.wideNames)
   func kept(_ name: String) {
     #expect(printable(name) == name)
   }

@@ -16,7 +16,8 @@ struct StatusReportTests {
     expiresAt: epoch + .seconds(100_000))
 
   private func report(_ job: Job, now: Timestamp = epoch + .seconds(8100), live: Observation? = nil) -> StatusReport {
-    StatusReport(job: job, now: now, billing: .perSecond, live: live, events: [], undelivered: [], watcher: Self.watcher)
+    StatusReport(
+      job: job, now: now, billing: .perSecond, live: live, events: [], undelivered: [], watcher: Self.watcher)
   }
 
   private func text(_ report: StatusReport) -> [String] { report.text(Self.console) }
@@ -144,7 +145,10 @@ struct StatusReportTests {
 
   @Test(
     "numbers are grouped by thousands",
-    arguments: [(0, "0"), (999, "999"), (1000, "1,000"), (2_456_789, "2,456,789"), (-1234, "-1,234"), (.min, "-9,223,372,036,854,775,808")])
+    arguments: [
+      (0, "0"), (999, "999"), (1000, "1,000"), (2_456_789, "2,456,789"), (-1234, "-1,234"),
+      (.min, "-9,223,372,036,854,775,808"),
+    ])
   func grouped(_ number: Int64, _ text: String) {
     #expect(StatusReport.grouped(number) == text)
   }

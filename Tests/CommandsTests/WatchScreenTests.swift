@@ -23,8 +23,10 @@ struct WatchScreenTests {
     (0..<count).map { index in
       let names = Samples.hostileNames
       return Samples.job(
-        "job\(index)", JobState.allCases[index % 6], name: names[index % names.count], type: names[(index + 1) % names.count],
-        price: "0.45", budget: index % 2 == 0 ? Budget(limit: Money("123456.78")!) : nil, created: epoch + .seconds(index % 7))
+        "job\(index)", JobState.allCases[index % 6], name: names[index % names.count],
+        type: names[(index + 1) % names.count],
+        price: "0.45", budget: index % 2 == 0 ? Budget(limit: Money("123456.78")!) : nil,
+        created: epoch + .seconds(index % 7))
     }
   }
 
@@ -34,7 +36,8 @@ struct WatchScreenTests {
       for colors in [false, true] {
         let messages = (0..<30).map { "2027-01-15 ERROR \(Samples.hostileNames[$0 % Samples.hostileNames.count])" }
         let lines = screen(
-          Self.jobs(count), messages: messages, trouble: "the disk is full, free some space on /data", undelivered: 1000,
+          Self.jobs(count), messages: messages, trouble: "the disk is full, free some space on /data",
+          undelivered: 1000,
           colors: colors
         ).lines(width: width, height: height)
         #expect(lines.count <= height)
@@ -62,8 +65,10 @@ struct WatchScreenTests {
   @Test("shows active jobs first, the oldest first")
   func order() {
     let jobs = [
-      Samples.job("done0000", .failed, created: epoch - .seconds(100)), Samples.job("young000", .running, created: epoch + .seconds(2)),
-      Samples.job("old00000", .launched, created: epoch), Samples.job("same0001", .running, created: epoch + .seconds(1)),
+      Samples.job("done0000", .failed, created: epoch - .seconds(100)),
+      Samples.job("young000", .running, created: epoch + .seconds(2)),
+      Samples.job("old00000", .launched, created: epoch),
+      Samples.job("same0001", .running, created: epoch + .seconds(1)),
       Samples.job("same0000", .running, created: epoch + .seconds(1)),
     ]
     let lines = screen(jobs).lines(width: 120, height: 20)
@@ -96,7 +101,9 @@ struct WatchScreenTests {
   @Test("drops the less important columns first when the terminal is narrow")
   func columnsThatStay() {
     func header(_ width: Int) -> String { screen([Samples.job()]).lines(width: width, height: 10)[1] }
-    for title in ["Job ID", "Name", "Status", "Provider", "Instance", "Duration", "Cost", "Budget", "Last sync", "Next"] {
+    for title in [
+      "Job ID", "Name", "Status", "Provider", "Instance", "Duration", "Cost", "Budget", "Last sync", "Next",
+    ] {
       #expect(header(200).contains(title))
     }
     #expect(!header(80).contains("Last sync"))

@@ -17,8 +17,10 @@ struct TerminateTests {
       let lines = ended.output.split(separator: "\n").map(String.init)
       #expect(lines.first == "Job \(id): launched" || lines.first == "Job \(id): running")
       for line in [
-        "Provider: local", "Instance: local in localhost", "Instance ID: local-\(id)-1", "Estimated cost so far: $1.5000",
-        "Attempting final sync before termination...", "Terminating local instance...", "✓ Instance termination initiated",
+        "Provider: local", "Instance: local in localhost", "Instance ID: local-\(id)-1",
+        "Estimated cost so far: $1.5000",
+        "Attempting final sync before termination...", "Terminating local instance...",
+        "✓ Instance termination initiated",
         "Job \(id) marked as terminated in database",
       ] { #expect(lines.contains(line), "\(line) in \(ended)") }
       #expect(place.strays().isEmpty)
