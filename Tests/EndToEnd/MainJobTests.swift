@@ -168,6 +168,22 @@ struct MainJobTests {
     }
   }
 
+  @Test("logs --follow shows the output as it grows, and ends with the job")
+  func follow() async throws {
+    try await Workplace.run { place in
+      try place.calculation("calc", "echo first; while [ ! -e \(place.path("go")) ]; do sleep 0.1; done; echo second")
+      let id = try await place.job("calc")
+      let watcher = try await place.watch()
+      let logs = try place.start("logs", id, "--follow")
+      try await eventually("the first line is there") { logs.output == "first\n" }
+      try place.write("go", "")
+      let ended = try await logs.outcome()
+      #expect(ended.code == 0 && ended.output == "first\nsecond\n", "\(ended)")
+      watcher.signal(SIGTERM)
+      #expect(try await watcher.outcome().code == 0)
+    }
+  }
+
   @Test("a budget ends the job that exceeds it, and says so")
   func budget() async throws {
     try await Workplace.run { place in

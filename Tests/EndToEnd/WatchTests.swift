@@ -66,6 +66,30 @@ struct WatchTests {
     }
   }
 
+  @Test("a watcher that froze loses its jobs to others, and goes on without harm when it thaws")
+  func frozen() async throws {
+    try await Workplace.run(config: Workplace.config(lease: "2s")) { place in
+      try place.calculation("endless", Self.endless)
+      let id = try await place.job("endless")
+      let watcher = try await place.watch()
+      try await place.reaches(id, "running")
+      watcher.signal(SIGSTOP)
+      let ended = try await place.cloudjobs("terminate", id, "--force")
+      #expect(ended.code == 0, "\(ended)")
+      watcher.signal(SIGCONT)
+      // It either holds the database again or says that it has lost it.
+      try await eventually("it has noticed") {
+        !watcher.isRunning || watcher.errors.contains("Another process has taken the job over")
+      }
+      watcher.signal(SIGTERM)
+      #expect([0, 75].contains(try await watcher.outcome().code))
+      let events = try await place.object("history", id)["events"] as? [[String: Any]] ?? []
+      let kinds = events.compactMap { $0["kind"] as? String }
+      #expect(kinds.suffix(4) == ["terminate_requested", "terminate_sent", "terminated", "instance_gone"])
+      #expect(place.strays().isEmpty)
+    }
+  }
+
   @Test("SIGHUP reads the configuration again, and keeps the old one when the new one is broken")
   func reload() async throws {
     try await Workplace.run { place in
