@@ -53,6 +53,12 @@ struct JobTableTests {
     #expect(row.split(separator: " | ", omittingEmptySubsequences: false).count >= 7)
   }
 
+  @Test("never cuts an amount of money")
+  func dear() {
+    let row = line(Samples.job(price: "123456.78"), after: .seconds(360_000))
+    #expect(row.hasSuffix("| $12345678.00"))
+  }
+
   @Test("pads and cuts to a width")
   func pad() {
     #expect(JobTable.pad("abc", 5) == "abc  ")

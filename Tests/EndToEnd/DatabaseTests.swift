@@ -314,7 +314,7 @@ struct DatabaseTests {
 
 /// A database as the Python tool leaves it behind.
 enum Legacy {
-  static func make(_ place: Workplace, _ name: String) async throws {
+  static func make(_ place: Workplace, _ name: String, running: Bool = false) async throws {
     try await place.tool(
       "sqlite3", place.path(name),
       """
@@ -327,6 +327,13 @@ enum Legacy {
         '2024-01-26T12:30:00', 0.45, 0.9, 'sir-1', '{}', 'red');
       INSERT INTO jobs VALUES ('abcd0002', 'failed', 'GCP', 'n2-highmem-16', '', 'us-central1', '', '', '', '', '', '',
         '2024-01-27T10:30:00.123456', '2024-01-27T10:30:00', NULL, NULL, 0.0, NULL, '', '', 'blue');
+      """)
+    guard running else { return }
+    try await place.tool(
+      "sqlite3", place.path(name),
+      """
+      INSERT INTO jobs SELECT 'abcd0003', 'running', provider, instance_type, 'i-3', region, '', '', '', '', '', '',
+        created_at, updated_at, started_at, NULL, 0.45, NULL, '', '{}', 'green' FROM jobs WHERE job_id = 'abcd0001';
       """)
   }
 }

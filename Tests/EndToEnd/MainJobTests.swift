@@ -109,7 +109,7 @@ struct MainJobTests {
           #expect(deliveries.count == 2)
           #expect(deliveries.allSatisfy { $0["state"] as? String == "delivered" && $0["tries"] as? Int == 1 })
           let history = try await place.cloudjobs("history", id)
-          #expect(history.output.contains("alert job_failed via hook: delivered after 1 tries"))
+          #expect(history.output.contains("alert job_failed via hook: delivered after 1 try"))
           let shown = try await place.cloudjobs("config", "check", environment: environment)
           #expect(!shown.output.contains(secret) && !shown.errors.contains(secret))
           #expect(!String(decoding: try place.bytes("cloud_jobs.db"), as: UTF8.self).contains(secret))
