@@ -18,7 +18,7 @@ struct TerminateTests {
       #expect(lines.first == "Job \(id): launched" || lines.first == "Job \(id): running")
       for line in [
         "Provider: local", "Instance: local in localhost", "Instance ID: local-\(id)-1",
-        "Estimated cost so far: $1.5000",  "Terminating local instance...",
+        "Estimated cost so far: $1.5000", "Terminating local instance...",
         "✓ Instance termination initiated",
         "Job \(id) marked as terminated in database",
       ] { #expect(lines.contains(line), "\(line) in \(ended)") }
