@@ -230,7 +230,8 @@ struct DatabaseTests {
       let job = try await place.object("status", "abcd0001")
       #expect(job["spot_request_id"] as? String == "sir-1")
       #expect(job["created_at"] as? String == "2024-01-26T10:30:00.000Z")
-      #expect(String(describing: try #require(job["metadata"])).contains("colour"))
+      let metadata = try #require(job["metadata"] as? [String: Any])
+      #expect(String(describing: metadata).contains("colour"))
       // Only once.
       #expect(try await place.cloudjobs("list").errors.isEmpty)
       #expect(try await place.cloudjobs("watch", "--until-idle").code == 0)

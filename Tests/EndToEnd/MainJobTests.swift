@@ -112,7 +112,8 @@ struct MainJobTests {
           #expect(history.output.contains("alert job_failed via hook: delivered after 1 try"))
           let shown = try await place.cloudjobs("config", "check", environment: environment)
           #expect(!shown.output.contains(secret) && !shown.errors.contains(secret))
-          #expect(!String(decoding: try place.bytes("cloud_jobs.db"), as: UTF8.self).contains(secret))
+          let database = try place.bytes("cloud_jobs.db")
+          #expect(!String(decoding: database, as: UTF8.self).contains(secret))
         }
       }
     }

@@ -160,7 +160,8 @@ struct SetupTests {
         ) { terminal in
           try await terminal.shows("ended")
           let row = try await terminal.screen(escapes: true).split(separator: "\n").first { $0.contains(id) }
-          #expect(try #require(row).contains("\u{1B}[") == colored, "\(environment)")
+          let shown = try #require(row)
+          #expect(shown.contains("\u{1B}[") == colored, "\(environment)")
         }
       }
     }

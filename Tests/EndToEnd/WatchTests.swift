@@ -82,7 +82,8 @@ struct WatchTests {
         !watcher.isRunning || watcher.errors.contains("Another process has taken the job over")
       }
       watcher.signal(SIGTERM)
-      #expect([0, 75].contains(try await watcher.outcome().code))
+      let end = try await watcher.outcome()
+      #expect([0, 75].contains(end.code))
       let events = try await place.object("history", id)["events"] as? [[String: Any]] ?? []
       let kinds = events.compactMap { $0["kind"] as? String }
       #expect(kinds.suffix(4) == ["terminate_requested", "terminate_sent", "terminated", "instance_gone"])
