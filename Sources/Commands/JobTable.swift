@@ -38,7 +38,7 @@ enum JobTable {
     }
     if let instance = job.attempt.instance {
       lines.append("  Instance ID: \(printable(instance.id))")
-      if let ip = instance.publicIP { lines.append("  Public IP: \(ip)") }
+      if let ip = instance.publicIP { lines.append("  Public IP: \(printable(ip))") }
     }
     if let price = job.attempt.price { lines.append("  Price: \(price.formatted)") }
     if let budget = job.budget { lines.append("  Budget: \(budget.limit.formatted()) (\(budget.action.rawValue))") }

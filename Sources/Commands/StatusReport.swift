@@ -105,8 +105,8 @@ struct StatusReport {
     case nil: lines.append("State: \(job.attempt.instanceState?.rawValue ?? "unknown")")
     }
     lines.append("Instance ID: \(printable(instance.id))")
-    if let ip = instance.publicIP { lines.append("Public IP: \(ip)") }
-    if let ip = instance.privateIP { lines.append("Private IP: \(ip)") }
+    if let ip = instance.publicIP { lines.append("Public IP: \(printable(ip))") }
+    if let ip = instance.privateIP { lines.append("Private IP: \(printable(ip))") }
     if let heartbeat = liveHeartbeat ?? job.attempt.heartbeatAt, job.isOpen {
       lines.append("Heartbeat: \(DurationText.short(now - heartbeat)) ago")
     }
