@@ -126,8 +126,8 @@ struct StatusReportTests {
     job.message = name
     job.reason = .exitCode
     let report = report(job, live: .known(.init(state: .running)))
-    #expect(text(report).allSatisfy(\.isHarmless))
-    #expect(JobTable.details(job, now: epoch).allSatisfy(\.isHarmless))
+    #expect(text(report).allSatisfy { $0.isHarmless })
+    #expect(JobTable.details(job, now: epoch).allSatisfy { $0.isHarmless })
   }
 
   @Test("the JSON has every key of a job, and its own")

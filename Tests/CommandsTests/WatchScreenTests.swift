@@ -42,7 +42,7 @@ struct WatchScreenTests {
         ).lines(width: width, height: height)
         #expect(lines.count <= height)
         #expect(lines.allSatisfy { columns($0) <= width })
-        #expect(lines.allSatisfy(\.isHarmless))
+        #expect(lines.allSatisfy { $0.isHarmless })
         #expect(colors || !lines.contains { $0.contains("\u{1B}") })
       }
     }
@@ -58,7 +58,7 @@ struct WatchScreenTests {
   @Test("trouble of the store can't move the cursor")
   func trouble() {
     let lines = screen([], trouble: "a\u{1B}[2Jb\nc").lines(width: 80, height: 10)
-    #expect(lines.allSatisfy(\.isHarmless))
+    #expect(lines.allSatisfy { $0.isHarmless })
     #expect(lines[1].hasPrefix("Store: a\u{FFFD}[2Jb\u{FFFD}c"))
   }
 
