@@ -23,7 +23,8 @@ struct JobFactory: Sendable {
     spec.environment = ["OMP_NUM_THREADS": "8"]
     spec.gdrivePath = "results/\(name)"
     let isOpen = mix == .open || index.isMultiple(of: 100)
-    let age = isOpen ? Int64.random(in: 600...80_000, using: &generator) : .random(in: 90_000...34_560_000, using: &generator)
+    let age =
+      isOpen ? Int64.random(in: 600...80_000, using: &generator) : .random(in: 90_000...34_560_000, using: &generator)
     let created = now - .seconds(age)
     let started = created + .seconds(95)
     // A big budget, so that the supervisor has a crossing to compute and none to report.
@@ -74,7 +75,9 @@ struct JobFactory: Sendable {
       event(.launchRequested, job.createdAt, "launch requested from \(job.provider)"),
       event(.launched, job.attempt.launchedAt ?? job.createdAt, "instance \(job.attempt.instance?.id ?? "-")"),
     ]
-    if let ended = job.endedAt { events.append(event(job.state == .failed ? .failed : .completed, ended, job.message ?? "")) }
+    if let ended = job.endedAt {
+      events.append(event(job.state == .failed ? .failed : .completed, ended, job.message ?? ""))
+    }
     return events
   }
 }

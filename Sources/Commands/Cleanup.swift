@@ -24,7 +24,7 @@ enum Cleanup {
     case .text:
       for job in jobs { context.console.out(job.rawValue) }
       let verb = dryRun ? "would be removed" : "removed"
-      context.console.note("\(jobs.count) jobs that ended before \(LocalZone.text(moment)) \(verb).")
+      context.console.note("\(counted(jobs.count, "job")) that ended before \(LocalZone.text(moment)) \(verb).")
     }
   }
 }

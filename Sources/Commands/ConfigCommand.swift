@@ -57,6 +57,8 @@ struct ConfigSchema: AsyncParsableCommand {
         cloudjobs config schema > config.schema.json
       """)
 
+  @OptionGroup var global: GlobalOptions
+
   func run() async throws {
     Console.standard(environment: [:]).out(ConfigurationSchema.jsonSchema())
   }

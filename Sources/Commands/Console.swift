@@ -83,3 +83,8 @@ package func printable(_ text: String) -> String {
   }
   return String(result)
 }
+
+/// `1 job`, `2 jobs`.
+func counted(_ count: Int, _ one: String, _ many: String? = nil) -> String {
+  "\(count) " + (count == 1 ? one : many ?? one + "s")
+}

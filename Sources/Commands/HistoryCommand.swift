@@ -37,7 +37,7 @@ package struct HistoryCommand: AsyncParsableCommand {
       for delivery in deliveries.reversed() {
         context.console.out(
           "\(LocalZone.text(delivery.lastTryAt ?? delivery.createdAt))  alert \(delivery.alert.rule.rawValue) via "
-            + "\(delivery.channel): \(delivery.state.rawValue) after \(delivery.tries) tries"
+            + "\(delivery.channel): \(delivery.state.rawValue) after \(counted(delivery.tries, "try", "tries"))"
             + (delivery.answer.map { " (\(printable($0)))" } ?? ""))
       }
     }

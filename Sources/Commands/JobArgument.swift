@@ -5,7 +5,8 @@ internal import JobStore
 /// Completion of job ids from the database that the words before name.
 enum JobCompletion {
   static func ids(_ words: [String], _ index: Int, _ prefix: String) async -> [String] {
-    var options = GlobalOptions()
+    // Options without a default can't be set on a value that was not parsed.
+    guard var options = try? GlobalOptions.parse([]) else { return [] }
     for (word, value) in zip(words, words.dropFirst()) {
       if word == "--db" { options.db = value }
       if word == "--config" { options.config = value }

@@ -91,8 +91,13 @@ struct JobDriver {
       cursor.store(change.job)
       for event in change.events { report(event) }
     })
+    let supervisionContext = context.supervisionContext(store: store, owner: owner, hooks: hooks)
+    // Somebody waits for this one job, so it is asked for as often as is polite.
+    var policy = supervisionContext.policy
+    policy.pollInterval = min(policy.pollInterval, policy.eagerPollInterval)
+    supervisionContext.replacePolicy(policy)
     let supervision = Supervision(
-      context: context.supervisionContext(store: store, owner: owner, hooks: hooks), dispatcher: nil,
+      context: supervisionContext, dispatcher: nil,
       options: context.supervisionOptions(.command, .jobs(jobs)))
     return Drive(driver: self, owner: owner, jobs: jobs, supervision: supervision, cursor: cursor)
   }

@@ -11,7 +11,11 @@ enum JobTable {
   private static let widths = [12, 11, 8, 15, 14, 10, 8]
 
   static func row(_ cells: [String]) -> String {
-    zip(cells, widths).map { pad($0, $1) }.joined(separator: " | ")
+    zip(cells, widths).enumerated().map { index, pair in
+      // The last column has room to its right: an amount of money is never cut.
+      let (text, width) = pair
+      return index == widths.count - 1 && DisplayWidth.of(text) > width ? text : pad(text, width)
+    }.joined(separator: " | ")
   }
 
   static func cells(_ job: Job, now: Timestamp, billing: BillingRule) -> [String] {
@@ -34,7 +38,7 @@ enum JobTable {
     }
     if let instance = job.attempt.instance {
       lines.append("  Instance ID: \(printable(instance.id))")
-      if let ip = instance.publicIP { lines.append("  Public IP: \(ip)") }
+      if let ip = instance.publicIP { lines.append("  Public IP: \(printable(ip))") }
     }
     if let price = job.attempt.price { lines.append("  Price: \(price.formatted)") }
     if let budget = job.budget { lines.append("  Budget: \(budget.limit.formatted()) (\(budget.action.rawValue))") }

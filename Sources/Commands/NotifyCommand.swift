@@ -140,7 +140,9 @@ struct NotifyList: AsyncParsableCommand {
     line +=
       " \(JobTable.pad(delivery.channel, 12)) \(LocalZone.text(delivery.createdAt))  \(printable(delivery.alert.title))"
     if delivery.state != .delivered {
-      line += "\n       \(delivery.tries) tries" + (delivery.answer.map { ", last answer: \(printable($0))" } ?? "")
+      line +=
+        "\n       \(counted(delivery.tries, "try", "tries"))"
+        + (delivery.answer.map { ", last answer: \(printable($0))" } ?? "")
       if delivery.state == .pending { line += ", next \(LocalZone.text(delivery.nextTryAt))" }
     }
     return line
@@ -179,7 +181,7 @@ struct NotifyResend: AsyncParsableCommand {
     let count = try await store.resend(deliveries.isEmpty ? nil : deliveries, at: context.clock.now())
     let watched = try await context.liveWatcher(store) != nil
     await store.close()
-    context.console.out("\(count) deliveries will be tried again.")
+    context.console.out("\(counted(count, "delivery", "deliveries")) will be tried again.")
     if count < deliveries.count {
       context.console.note("Only dead deliveries can be sent again; see: cloudjobs notify list --state dead")
     }

@@ -148,6 +148,9 @@ package struct RunCommand: AsyncParsableCommand {
     let last = try await store.job(id) ?? stored
     print(last, context)
     try finish(last, outcome, context)
+    if gdrivePath != nil {
+      console.note("This version does not copy results to Google Drive; they stay on the instance. The path is kept.")
+    }
     if !wait, try await context.liveWatcher(store) == nil {
       console.note("Nobody watches yet. Start the watcher: cloudjobs watch")
     }

@@ -66,7 +66,7 @@ struct StatusReport {
     if !undelivered.isEmpty {
       lines += ["", "UNDELIVERED ALERTS:", String(repeating: "-", count: 40)]
       lines += undelivered.map {
-        "\($0.channel): \(printable($0.alert.title)) (\($0.state.rawValue), \($0.tries) tries)"
+        "\($0.channel): \(printable($0.alert.title)) (\($0.state.rawValue), \(counted($0.tries, "try", "tries")))"
       }
     }
     if !events.isEmpty {
@@ -105,9 +105,9 @@ struct StatusReport {
     case nil: lines.append("State: \(job.attempt.instanceState?.rawValue ?? "unknown")")
     }
     lines.append("Instance ID: \(printable(instance.id))")
-    if let ip = instance.publicIP { lines.append("Public IP: \(ip)") }
-    if let ip = instance.privateIP { lines.append("Private IP: \(ip)") }
-    if let heartbeat = job.attempt.heartbeatAt, job.isOpen {
+    if let ip = instance.publicIP { lines.append("Public IP: \(printable(ip))") }
+    if let ip = instance.privateIP { lines.append("Private IP: \(printable(ip))") }
+    if let heartbeat = liveHeartbeat ?? job.attempt.heartbeatAt, job.isOpen {
       lines.append("Heartbeat: \(DurationText.short(now - heartbeat)) ago")
     }
     if let asOf {
@@ -116,10 +116,15 @@ struct StatusReport {
     }
     if let wish = job.wish {
       lines.append(
-        "Termination requested \(DurationText.short(now - wish.at)) ago: \(wish.reason.phrase), asked \(wish.tries) times"
+        "Termination requested \(DurationText.short(now - wish.at)) ago: \(wish.reason.phrase), asked \(counted(wish.tries, "time"))"
       )
     }
     return lines
+  }
+
+  private var liveHeartbeat: Timestamp? {
+    guard case .known(let report)? = live else { return nil }
+    return report.beacon.map { Timestamp(milliseconds: $0.heartbeatAt) }
   }
 
   private var fileSections: [String] {

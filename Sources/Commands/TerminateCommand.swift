@@ -27,6 +27,9 @@ package struct TerminateCommand: AsyncParsableCommand {
   @Flag(help: "Don't sync the results once more.")
   var noFinalSync = false
 
+  @Flag(help: "Ask no provider; you vouch that the instance is gone. For clouds that this version can't reach.")
+  var forget = false
+
   @Option(help: "Why, for the history.")
   var reason: String?
 
@@ -66,6 +69,7 @@ package struct TerminateCommand: AsyncParsableCommand {
       console.note("Job \(job.id) is \(job.state.rawValue) and its instance is gone: nothing to terminate.")
     }
     guard !open.isEmpty else { return }
+    try refuseUnreachable(open, context)
     if !force {
       guard console.isInputTerminal else {
         throw CommandError(.usage, "terminate asks before it acts, and there is no terminal to ask on. Add --force")
@@ -79,16 +83,31 @@ package struct TerminateCommand: AsyncParsableCommand {
     try await carryOut(open, context, store)
   }
 
+  /// A wish that no provider of this version can carry out is refused before it is stored.
+  private func refuseUnreachable(_ open: [Job], _ context: CommandContext) throws {
+    guard !forget, let job = open.first(where: { context.provider($0.provider) == nil }) else { return }
+    throw CommandError(
+      .unavailable,
+      "this version can't reach \(job.provider), where job \(job.id) runs. End the instance in the console of "
+        + "\(job.provider), then close the job here: cloudjobs terminate \(job.id) --forget")
+  }
+
   private func carryOut(_ open: [Job], _ context: CommandContext, _ store: any Store) async throws {
     let console = context.console
     let ids = open.map(\.id)
     let now = context.clock.now()
     let driver = JobDriver(context: context, store: store) { event in Self.say(event, console) }
     let seen = try await driver.eventIDs(ids)
-    if !noFinalSync { console.out("\nAttempting final sync before termination...") }
+    if !noFinalSync, !forget, open.contains(where: { $0.spec.gdrivePath != nil }) {
+      console.note("Results are not copied to Google Drive by this version; they stay on the instance.")
+    }
     for job in open {
-      console.out("Terminating \(job.provider) instance...")
-      let wish = TerminationWish(reason: .userRequest, message: reason, at: now, finalSync: !noFinalSync)
+      var wish = TerminationWish(reason: .userRequest, message: reason, at: now, finalSync: !noFinalSync)
+      if forget {
+        wish.isForgotten = true
+      } else {
+        console.out("Terminating \(job.provider) instance...")
+      }
       try await store.file(
         JobRequest(id: "\(context.makeOwner(.command))-\(job.id)", job: job.id, kind: .terminate(wish), at: now))
     }

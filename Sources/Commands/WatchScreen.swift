@@ -34,7 +34,7 @@ struct WatchScreen {
     let width = max(width, 20)
     let height = max(height, 4)
     var lines = [titleLine(width)]
-    if let trouble = header.trouble { lines.append(paint(fit("Store: \(trouble)", width), 31)) }
+    if let trouble = header.trouble { lines.append(paint(fit("Store: \(printable(trouble))", width), 31)) }
     if header.undelivered > 0 {
       lines.append(
         paint(fit("\(header.undelivered) alerts are not delivered yet; see: cloudjobs notify list", width), 33))

@@ -10,6 +10,9 @@ package struct JobMachine: Sendable {
   /// Calls under way, by the sequence number that their answers must carry.
   struct Outstanding: Sendable, Hashable {
     var sequence = 0
+    /// Whether the provider has said anything of the instance since this machine was made. Before that nobody knows how
+    /// long it ran while nobody watched, so its cost is no news.
+    var hasHeard = false
     /// When the launch call began, while it has not been answered.
     var launchSince: Timestamp?
     var find: Pending?

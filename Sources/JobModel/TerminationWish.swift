@@ -6,6 +6,8 @@ package struct TerminationWish: Sendable, Hashable, Codable {
   package var at: Timestamp
   /// Whether the results are synced once more before the end.
   package var finalSync: Bool
+  /// A person vouches that the instance is gone: the provider is not asked.
+  package var isForgotten: Bool?
   /// How often the provider was asked.
   package var tries: Int
 

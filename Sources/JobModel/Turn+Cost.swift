@@ -8,7 +8,7 @@ extension Turn {
 
   /// Reports every threshold that the cost has reached; of several of one kind only the highest is told.
   mutating func crossThresholds() {
-    guard job.attempt.launchedAt != nil else { return }
+    guard job.attempt.launchedAt != nil, machine.outstanding.hasHeard else { return }
     let cost = job.cost(at: now, rule: policy.billing)
     var highest: [CostThreshold] = []
     for group in [budgetThresholds, amountThresholds] {
@@ -40,7 +40,9 @@ extension Turn {
 
   /// When the running instance will cross its next threshold.
   func nextCrossing() -> Timestamp? {
-    guard job.attempt.isLive, let launchedAt = job.attempt.launchedAt, !job.attempt.segments.isEmpty else { return nil }
+    guard machine.outstanding.hasHeard, job.attempt.isLive, let launchedAt = job.attempt.launchedAt,
+      !job.attempt.segments.isEmpty
+    else { return nil }
     let charge = Charge(start: launchedAt, segments: job.attempt.segments, rule: policy.billing)
     var next: Timestamp?
     for threshold in budgetThresholds + amountThresholds where !job.crossed.contains(threshold.key) {

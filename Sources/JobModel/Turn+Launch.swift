@@ -45,6 +45,7 @@ extension Turn {
     machine.outstanding.launchSince = nil
     machine.outstanding.find = nil
     machine.outstanding.nextFindAt = nil
+    machine.outstanding.hasHeard = true
     noteReachable()
     machine.job.attempt.absentSince = nil
     if let known = job.attempt.instance {

@@ -8,6 +8,7 @@ extension Turn {
   }
 
   mutating func observed(_ observation: Observation) {
+    machine.outstanding.hasHeard = true
     guard job.attempt.isLive else {
       closeIfGone()
       return

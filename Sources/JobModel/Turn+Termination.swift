@@ -2,6 +2,10 @@
 extension Turn {
   mutating func request(_ wish: TerminationWish) {
     guard job.isOpen else { return }
+    if wish.isForgotten == true {
+      forget(wish)
+      return
+    }
     if var open = job.wish {
       // A second wish changes nothing but makes haste: no more waiting for a final sync, and ask again now.
       if !wish.finalSync, open.finalSync {
@@ -18,6 +22,20 @@ extension Turn {
     } else if machine.outstanding.launchSince == nil, machine.outstanding.find == nil {
       startFind()
     }
+  }
+
+  /// Closes the job on a person's word, for instances that no provider here can be asked for.
+  private mutating func forget(_ wish: TerminationWish) {
+    record(
+      .terminateRequested, "closed without asking \(job.provider): \(wish.message ?? "no reason given")",
+      reason: wish.reason)
+    if job.attempt.isLive {
+      machine.job.attempt.endedAt = clamp(now, from: job.updatedAt)
+      machine.job.attempt.instanceState = .terminated
+    }
+    if !job.state.isTerminal { move(to: .terminated, reason: wish.reason, message: wish.message ?? "closed by hand") }
+    machine.job.wish = nil
+    machine.outstanding = .init(sequence: machine.outstanding.sequence)
   }
 
   mutating func startTermination() {

@@ -42,7 +42,8 @@ package enum Check {
     var report = CheckReport(
       path: path, kind: .unusable, schemaVersion: nil, ourSchemaVersion: schema.version, problems: [], counts: [:],
       bytes: DatabaseFile.size(of: path) ?? 0, walBytes: DatabaseFile.size(of: path + "-wal") ?? 0, holders: [],
-      sqliteVersion: String(cString: sqlite3_libversion()), sqliteHasWALResetBug: sqlite3_libversion_number() < 3_051_003)
+      sqliteVersion: String(cString: sqlite3_libversion()),
+      sqliteHasWALResetBug: sqlite3_libversion_number() < 3_051_003)
     do {
       guard case .database(let header) = try DatabaseFile.kind(of: path) else {
         _ = try FileKind.find(path, schema: schema)
@@ -90,7 +91,9 @@ package enum Check {
     // Every row is read as the program reads it: SQLite's checks know nothing of our values.
     note("jobs", &report) { _ in try db.forEachRow(JobRow.selection) { _ = try JobRow.read(&$0) } }
     note("events", &report) { _ in try db.forEachRow(EventRow.selection) { _ = try EventRow.read(&$0) } }
-    note("deliveries", &report) { _ in try db.forEachRow(AlertRow.deliverySelection) { _ = try AlertRow.readDelivery(&$0) } }
+    note("deliveries", &report) { _ in
+      try db.forEachRow(AlertRow.deliverySelection) { _ = try AlertRow.readDelivery(&$0) }
+    }
     note("requests", &report) { _ in try db.forEachRow(RequestRow.selection) { _ = try RequestRow.read(&$0) } }
   }
 

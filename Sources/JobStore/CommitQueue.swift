@@ -20,6 +20,7 @@ final class CommitQueue: Sendable {
     /// Items that wait, and callers that were let in but have not left theirs yet.
     var used = 0
     var running = false
+    var transactions = 0
     var whenIdle: [CheckedContinuation<Void, Never>] = []
   }
 
@@ -41,6 +42,9 @@ final class CommitQueue: Sendable {
     self.explain = explain
     self.guardFile = guardFile
   }
+
+  /// How many transactions were begun; for tests and benchmarks.
+  var transactions: Int { state.withLock { $0.transactions } }
 
   func submit<Value: Sendable>(
     _ body: @escaping @Sendable (Database) throws -> Value
@@ -104,6 +108,7 @@ final class CommitQueue: Sendable {
     let (batch, admitted) = state.withLock { state in
       let batch = Array(state.waiting)
       state.waiting.removeAll(keepingCapacity: true)
+      state.transactions += 1
       state.used -= batch.count
       var admitted: [CheckedContinuation<Void, Never>] = []
       while state.used < limit, let caller = state.suspended.popFirst() {
@@ -145,7 +150,7 @@ final class CommitQueue: Sendable {
         return .commit
       }
       for resume in finish { resume() }
-    } catch where batch.count > 1 && Self.isOneItemsFault(error) {
+    } catch  where batch.count > 1 && Self.isOneItemsFault(error) {
       // What one write did wrong must not fail the others: each gets a transaction of its own.
       for item in batch { commit([item], db) }
     } catch {

@@ -1,3 +1,6 @@
+import Foundation
+package import JobModel
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
@@ -5,8 +8,6 @@
 #else
   import Darwin
 #endif
-import Foundation
-package import JobModel
 
 /// The C function, which the method of the same name hides.
 private func renameFile(_ from: String, _ to: String) -> Int32 { rename(from, to) }
@@ -183,7 +184,7 @@ extension DatabaseFile {
   private static let networkTypes: [Int64: String] = [
     0x6969: "NFS", 0x517B: "SMB", 0xFE53_4D42: "SMB2", 0xFF53_4D42: "CIFS", 0x6573_5546: "FUSE",
     0x0BD0_0BD0: "Lustre", 0x4750_4653: "GPFS", 0x0102_1997: "9p", 0x00C3_6400: "Ceph", 0x5346_414F: "AFS",
-    0x1983_0326: "BeeGFS", 0x013111A8: "IBRIX",
+    0x1983_0326: "BeeGFS", 0x0131_11A8: "IBRIX",
   ]
 
   /// The name of the network file system under a database, or nil if it is on a local one.

@@ -34,7 +34,8 @@ enum FileKind: Equatable {
   /// A process that was killed in the middle of a transaction with a rollback journal (only the making of a file and
   /// the Python tool use one) leaves pages of it in the file; SQLite takes them back as soon as somebody may write.
   private static func rollBackIfHalfWritten(_ path: String) throws {
-    guard DatabaseFile.size(of: path + "-journal") ?? 0 > 0, case .database(let header) = try DatabaseFile.kind(of: path),
+    guard DatabaseFile.size(of: path + "-journal") ?? 0 > 0,
+      case .database(let header) = try DatabaseFile.kind(of: path),
       [0, Schema.applicationID].contains(header.applicationID)
     else { return }
     var configuration = OpenedDatabase.peekConfiguration

@@ -106,7 +106,8 @@ enum JobRow {
     else { throw RowDamage(message: "its price segments can't be read") }
     return stride(from: 0, to: numbers.count, by: 2).map { index in
       PriceSegment(
-        from: Timestamp(rawValue: numbers[index] ?? 0), price: HourlyPrice(microdollars: max(0, numbers[index + 1] ?? 0)))
+        from: Timestamp(rawValue: numbers[index] ?? 0),
+        price: HourlyPrice(microdollars: max(0, numbers[index + 1] ?? 0)))
     }
   }
 
@@ -241,7 +242,8 @@ enum JobRow {
         from: Timestamp(rawValue: row.optionalInt() ?? .min), price: HourlyPrice(microdollars: row.optionalInt() ?? -1))
     }
     for (position, segment) in segments.enumerated() where position >= stored.count || stored[position] != segment {
-      try db.run("INSERT OR REPLACE INTO price_segments(job, attempt, position, from_at, price) VALUES (?,?,?,?,?)") { row in
+      try db.run("INSERT OR REPLACE INTO price_segments(job, attempt, position, from_at, price) VALUES (?,?,?,?,?)") {
+        row in
         row.add(job.id.rawValue)
         row.add(number)
         row.add(position)

@@ -80,7 +80,7 @@ enum LegacyImport {
     var report = ImportReport()
     for legacy in jobs {
       let job = legacy.job
-      let cost = job.cost(at: now, rule: billing(job.provider))
+      let cost = job.cost(at: job.updatedAt, rule: billing(job.provider))
       guard try JobRow.insert(job, owner: nil, cost: cost, db) else {
         report.skipped.append(job.id)
         continue

@@ -110,7 +110,8 @@ struct LegacyJob {
     }
     var spec = JobSpec(
       name: configured("name", "job_name") ?? id.rawValue,
-      directory: configured("job_dir", "job_path", "directory", "input_dir") ?? "", command: configured("command") ?? "")
+      directory: configured("job_dir", "job_path", "directory", "input_dir") ?? "", command: configured("command") ?? ""
+    )
     spec.basisSet = reader.text("basis_set")
     spec.executable = configured("executable")
     spec.gdrivePath = reader.text("gdrive_path")

@@ -58,7 +58,8 @@ struct LegacyMigration {
       let count = try db.number("SELECT count(*) FROM jobs")
       let verdict = try db.row("PRAGMA quick_check", { _ in }, { $0.optionalText() ?? "" })
       guard verdict == "ok", count == jobs.count else {
-        throw StoreError.damaged(new, "the converted file has \(count) of \(jobs.count) jobs, \(verdict ?? "unchecked")")
+        throw StoreError.damaged(
+          new, "the converted file has \(count) of \(jobs.count) jobs, \(verdict ?? "unchecked")")
       }
       return report
     }

@@ -135,7 +135,9 @@ struct OpenedDatabase: Sendable {
     let queue: DatabaseQueue
     do {
       queue = try DatabaseQueue(path: path, configuration: configuration(options, readOnly: true))
-    } catch let error as DatabaseError where error.resultCode == .SQLITE_CANTOPEN || error.resultCode == .SQLITE_READONLY {
+    } catch let error as DatabaseError
+      where error.resultCode == .SQLITE_CANTOPEN || error.resultCode == .SQLITE_READONLY
+    {
       // In a folder that can't be written SQLite can't make the files beside a WAL database. Without a WAL there is
       // nothing that could change either.
       guard DatabaseFile.size(of: path + "-wal") ?? 0 == 0, let uri = immutableURI(path) else { throw error }

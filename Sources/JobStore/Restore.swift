@@ -61,7 +61,9 @@ package enum Restore {
         throw StoreError.foreign(source, "it is one of the Python tool: `cloudjobs import` takes its jobs over")
       case .current, .older: break
       }
-      guard case .database(let header) = try DatabaseFile.kind(of: source) else { throw StoreError.notADatabase(source) }
+      guard case .database(let header) = try DatabaseFile.kind(of: source) else {
+        throw StoreError.notADatabase(source)
+      }
       let queue = try OpenedDatabase.openToPeek(source, header: header)
       defer { try? queue.close() }
       let verdict = try queue.read { db in
@@ -120,7 +122,9 @@ package enum Restore {
     do {
       return try db.row(LeaseRow.selection + " WHERE role = 'watch' AND expires_at >= ? LIMIT 1") { row in
         row.add(now)
-      } _: { try LeaseRow.read(&$0) }
+      } _: {
+        try LeaseRow.read(&$0)
+      }
     } catch let error as DatabaseError where error.resultCode == .SQLITE_CORRUPT {
       return nil
     } catch is RowDamage {

@@ -81,8 +81,11 @@ struct Salvage {
 
   /// The highest row number there can be: from the table itself, or, if its end is damaged, from what else knows it.
   private func lastRowID(_ table: String) -> Int64 {
-    if let last = try? from.number("SELECT max(rowid) FROM \(table) NOT INDEXED"), last > 0 { return min(last, 1 << 40) }
-    let indexes = (try? from.rows("SELECT name FROM pragma_index_list('\(table)')", { _ in }, { $0.optionalText() ?? "" })) ?? []
+    if let last = try? from.number("SELECT max(rowid) FROM \(table) NOT INDEXED"), last > 0 {
+      return min(last, 1 << 40)
+    }
+    let indexes =
+      (try? from.rows("SELECT name FROM pragma_index_list('\(table)')", { _ in }, { $0.optionalText() ?? "" })) ?? []
     var last = (try? from.number("SELECT seq FROM sqlite_sequence WHERE name = '\(table)'")) ?? 0
     for index in indexes {
       last = max(last, (try? from.number("SELECT max(rowid) FROM \(table) INDEXED BY \"\(index)\"")) ?? 0)
@@ -91,7 +94,9 @@ struct Salvage {
   }
 
   /// Copies the rows that a condition selects; those that the new table refuses are left out.
-  private func copy(_ table: String, _ columns: [String], _ condition: String, _ arguments: StatementArguments = []) throws {
+  private func copy(_ table: String, _ columns: [String], _ condition: String, _ arguments: StatementArguments = [])
+    throws
+  {
     let list = columns.map { "\"\($0)\"" }.joined(separator: ", ")
     let places = columns.map { _ in "?" }.joined(separator: ", ")
     let rows = try Row.fetchAll(
@@ -168,7 +173,8 @@ struct Salvage {
 
   private mutating func dropOrphans() throws {
     let instances = try to.rows(
-      "SELECT job, instance_id FROM attempts WHERE job NOT IN (SELECT id FROM jobs) AND instance_id IS NOT NULL", { _ in }
+      "SELECT job, instance_id FROM attempts WHERE job NOT IN (SELECT id FROM jobs) AND instance_id IS NOT NULL",
+      { _ in }
     ) { (job: $0.optionalText() ?? "?", instance: $0.optionalText() ?? "?") }
     for (job, instance) in instances {
       warnings.append("job \(job) is lost; its instance was \(instance): see with the provider whether it still runs")

@@ -15,7 +15,9 @@ extension StoreActor {
         ) { row in
           row.add(holder.owner.rawValue)
           row.add(now)
-        } _: { try LeaseRow.read(&$0) }
+        } _: {
+          try LeaseRow.read(&$0)
+        }
         if let other { throw StoreError.held(path, by: other) }
         try db.run("DELETE FROM leases WHERE role = 'watch' AND owner <> ?") { $0.add(holder.owner.rawValue) }
       }
@@ -57,7 +59,9 @@ extension StoreActor {
       let valid = try db.row("SELECT 1 FROM leases WHERE owner = ? AND expires_at >= ?") { row in
         row.add(owner.rawValue)
         row.add(now)
-      } _: { _ in true }
+      } _: { _ in
+        true
+      }
       // Without a valid lease of its own the claimer would lose the jobs to the next one at once.
       guard valid == true else { return [] }
       var found: [(job: Job, epoch: Int64)] = []
@@ -67,7 +71,9 @@ extension StoreActor {
           let row = try db.row(JobRow.selection + " WHERE j.id = ? AND j.open = 1 AND " + Self.unheld) { row in
             row.add(id.rawValue)
             row.add(now)
-          } _: { try JobRow.readWithEpoch(&$0) }
+          } _: {
+            try JobRow.readWithEpoch(&$0)
+          }
           if let row { found.append(row) }
         }
       } else {
@@ -76,7 +82,9 @@ extension StoreActor {
         ) { row in
           row.add(now)
           row.add(max(0, limit))
-        } _: { try JobRow.readWithEpoch(&$0) }
+        } _: {
+          try JobRow.readWithEpoch(&$0)
+        }
       }
       for (job, epoch) in found {
         try db.run("UPDATE jobs SET owner = ?, epoch = ? WHERE id = ?") { row in

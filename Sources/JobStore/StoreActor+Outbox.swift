@@ -10,7 +10,9 @@ extension StoreActor {
       ) { row in
         row.add(now)
         row.add(max(0, limit))
-      } _: { try AlertRow.readDelivery(&$0) }
+      } _: {
+        try AlertRow.readDelivery(&$0)
+      }
     }
   }
 
@@ -63,7 +65,9 @@ extension StoreActor {
         if let job = query.job { row.add(job.rawValue) }
         if let channel = query.channel { row.add(channel) }
         row.add(query.limit.map { max(0, $0) } ?? -1)
-      } _: { try AlertRow.readDelivery(&$0) }
+      } _: {
+        try AlertRow.readDelivery(&$0)
+      }
     }
   }
 

@@ -4,7 +4,11 @@ package import JobModel
 extension StoreActor {
   package func job(_ id: JobID) async throws(StoreError) -> Job? {
     try await read { db in
-      try db.row(JobRow.selection + " WHERE j.id = ?") { $0.add(id.rawValue) } _: { try JobRow.read(&$0) }
+      try db.row(JobRow.selection + " WHERE j.id = ?") {
+        $0.add(id.rawValue)
+      } _: {
+        try JobRow.read(&$0)
+      }
     }
   }
 
@@ -16,7 +20,9 @@ extension StoreActor {
         row.add(prefix)
         row.add(prefix + "\u{10FFFF}")
         row.add(max(0, limit))
-      } _: { JobID(try $0.text()) }.compactMap { $0 }
+      } _: {
+        JobID(try $0.text())
+      }.compactMap { $0 }
     }
   }
 
@@ -26,7 +32,9 @@ extension StoreActor {
       try db.rows(JobRow.selection + filter.sql + " ORDER BY j.created_at DESC, j.id DESC LIMIT ?") { row in
         filter.bind(&row)
         row.add(query.limit.map { max(0, $0) } ?? -1)
-      } _: { try JobRow.read(&$0) }
+      } _: {
+        try JobRow.read(&$0)
+      }
     }
   }
 
@@ -50,13 +58,17 @@ extension StoreActor {
       try db.rows(EventRow.selection + " WHERE job = ? ORDER BY seq LIMIT ?") { row in
         row.add(job.rawValue)
         row.add(limit.map { max(0, $0) } ?? -1)
-      } _: { try EventRow.read(&$0) }
+      } _: {
+        try EventRow.read(&$0)
+      }
     }
   }
 
   package func recentEvents(limit: Int) async throws(StoreError) -> [StoredEvent] {
     try await read { db in
-      try db.rows(EventRow.selection + " ORDER BY seq DESC LIMIT ?") { $0.add(max(0, limit)) } _: {
+      try db.rows(EventRow.selection + " ORDER BY seq DESC LIMIT ?") {
+        $0.add(max(0, limit))
+      } _: {
         try EventRow.read(&$0)
       }
     }
@@ -67,7 +79,9 @@ extension StoreActor {
       let filter = " WHERE answered_at IS NULL" + (job == nil ? "" : " AND job = ?") + " ORDER BY at, id"
       return try db.rows(RequestRow.selection + filter) { row in
         if let job { row.add(job.rawValue) }
-      } _: { try RequestRow.read(&$0) }
+      } _: {
+        try RequestRow.read(&$0)
+      }
     }
   }
 }

@@ -93,7 +93,11 @@ enum RequestRow {
   }
 
   static func requireJob(_ id: JobID, _ db: Database) throws {
-    let exists = try db.row("SELECT 1 FROM jobs WHERE id = ?") { $0.add(id.rawValue) } _: { _ in true }
+    let exists = try db.row("SELECT 1 FROM jobs WHERE id = ?") {
+      $0.add(id.rawValue)
+    } _: { _ in
+      true
+    }
     guard exists == true else { throw StoreError.noSuchJob(id.rawValue) }
   }
 

@@ -16,7 +16,7 @@ package actor StoreActor: Store {
 
   /// Where the file is.
   package nonisolated let path: String
-  let connection: Connection
+  nonisolated let connection: Connection
   let identity: DatabaseFile.Identity
   let billing: @Sendable (ProviderName) -> BillingRule
   private var isClosed = false

@@ -101,7 +101,8 @@ extension StoreError {
 
   static func notPermitted(_ path: String, _ said: String) -> StoreError {
     StoreError(
-      .notPermitted, "Your user may not use \(path)", remedy: "Change its owner or mode, or name another file with --db.",
+      .notPermitted, "Your user may not use \(path)",
+      remedy: "Change its owner or mode, or name another file with --db.",
       underlying: said)
   }
 

@@ -1,10 +1,11 @@
+package import JobModel
+package import ProviderKit
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
   import Musl
 #endif
-package import JobModel
-package import ProviderKit
 
 extension LocalProvider {
   package func observe(_ instances: [InstanceReference]) async -> [String: Observation] {

@@ -1,10 +1,11 @@
+import JobModel
+package import ProviderKit
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
   import Musl
 #endif
-import JobModel
-package import ProviderKit
 
 extension LocalProvider {
   /// Leaves the order on disk and wakes the script, which carries it out by itself: TERM, the grace period, KILL.

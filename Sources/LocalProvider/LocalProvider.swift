@@ -1,11 +1,12 @@
+package import JobModel
+import Logging
+package import ProviderKit
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
   import Musl
 #endif
-package import JobModel
-import Logging
-package import ProviderKit
 
 /// This machine as a provider: an instance is a session of processes that runs the bootstrap script in a directory
 /// of its own. It lives on when whoever started it ends.
@@ -104,7 +105,8 @@ package actor LocalProvider: Provider, LogProviding, FileListing {
         if let launched = try launched(token, directory) { return .launched(launched) }
         if isOver {
           let log = try Files.read(directory.file("bootstrap.log"), limit: 500) ?? []
-          return .refused(.launchError, "the bootstrap script failed: " + String(decoding: log.prefix(500), as: UTF8.self))
+          return .refused(
+            .launchError, "the bootstrap script failed: " + String(decoding: log.prefix(500), as: UTF8.self))
         }
       } catch {
         return .unknown("the instance could not be read: \(error)")

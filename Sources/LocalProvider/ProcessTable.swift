@@ -1,9 +1,10 @@
+import ProviderKit
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
   import Musl
 #endif
-import ProviderKit
 
 /// What Linux says of processes, read from /proc (proc(5)).
 enum ProcessTable {

@@ -90,7 +90,8 @@ enum MailEncoding {
     let clean = Redactor.printable(text)
     let words = clean.split(separator: " ").map(String.init)
     let isPlain =
-      clean.utf8.allSatisfy { (32...126).contains($0) } && !clean.contains("=?") && words.allSatisfy { $0.utf8.count <= 64 }
+      clean.utf8.allSatisfy { (32...126).contains($0) } && !clean.contains("=?")
+      && words.allSatisfy { $0.utf8.count <= 64 }
     return header(name, words: isPlain ? words : encodedWords(clean))
   }
 

@@ -56,13 +56,15 @@ package enum MailFormat {
       }
     func escaped(_ text: String) -> String {
       // Line ends of a value stay visible; carriage returns are line ends of their own.
-      MailEncoding.html(text).split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).joined(separator: "<br>\n")
+      MailEncoding.html(text).split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).joined(
+        separator: "<br>\n")
     }
+    let title = escaped(Redactor.bounded(alert.title, limit: valueLimit))
     var html = """
       <!DOCTYPE html>
       <html><head><meta charset="utf-8"></head>
       <body style="font-family:sans-serif;font-size:14px;color:#222">
-      <p style="font-size:16px;font-weight:bold;color:\(colour)">\(escaped(Redactor.bounded(alert.title, limit: valueLimit)))</p>
+      <p style="font-size:16px;font-weight:bold;color:\(colour)">\(title)</p>
       <table cellpadding="0" cellspacing="0">
 
       """

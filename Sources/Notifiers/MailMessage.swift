@@ -37,7 +37,7 @@ package struct MailMessage: Sendable, Hashable {
   /// The message as it goes over the wire: ASCII, CRLF, no line above 78 characters but a very long id or address.
   package func encoded() -> [UInt8] {
     // Quoted-printable never has `=_`, so no body can hold the boundary.
-    let boundary = "=_cloudjobs_\(String(messageID.utf8.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }, radix: 16))"
+    let boundary = "=_cloudjobs_" + String(Self.hash(messageID), radix: 16)
     var result: [UInt8] = []
     result += MailEncoding.addressHeader("From", [from])
     result += MailEncoding.addressHeader("To", to)
@@ -61,6 +61,11 @@ package struct MailMessage: Sendable, Hashable {
     }
     result += "--\(boundary)--\r\n".utf8
     return result
+  }
+
+  /// FNV-1a; the same in every process, unlike `Hasher`.
+  private static func hash(_ text: String) -> UInt64 {
+    text.utf8.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
   }
 
   private static let weekdays = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"]

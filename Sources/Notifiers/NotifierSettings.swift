@@ -16,8 +16,8 @@ package enum NotifierSettings: Sendable, Hashable {
 package struct WebhookSettings: Sendable, Hashable {
   /// `http` or `https`. A secret, because the addresses of many receivers are their keys.
   package var url: Secret
-  /// Signing secrets, `whsec_` and base64 of 24 to 64 bytes. Several while one is being replaced: a message is signed with each.
-  /// None leaves messages unsigned.
+  /// Signing secrets, `whsec_` and base64 of 24 to 64 bytes. Several while one is being replaced: a message is signed
+  /// with each. None leaves messages unsigned.
   package var secrets: [Secret]
   /// Sent beside our own, an `Authorization` for instance.
   package var headers: [HTTPRequest.Header]

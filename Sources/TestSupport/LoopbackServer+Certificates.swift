@@ -25,7 +25,8 @@ package struct TestCertificates: Sendable {
         "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=Test authority", "-addext",
         "keyUsage=critical,keyCertSign",
       ])
-    try openssl(["req", "-new"] + newKey + ["-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=Test server"])
+    try openssl(
+      ["req", "-new"] + newKey + ["-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=Test server"])
     try openssl([
       "x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-out", "server.pem",
       "-days", "2", "-extfile", "names",

@@ -65,7 +65,9 @@ package actor ScriptedProvider: Provider {
   package func nextTerminations(_ answers: TerminateAnswer...) { terminateScript += answers }
 
   /// The next observations of an instance, one a call; afterwards the world holds again.
-  package func nextObservations(_ token: String, _ answers: Observation...) { observeScripts[token, default: []] += answers }
+  package func nextObservations(_ token: String, _ answers: Observation...) {
+    observeScripts[token, default: []] += answers
+  }
 
   /// What `observe` says of an instance from now on; nil takes it out of the world (absent).
   package func set(_ token: String, _ observation: Observation?) { world[token] = observation }
@@ -122,7 +124,8 @@ package actor ScriptedProvider: Provider {
     let answer =
       launched[request.token]
       ?? Launched(
-        instance: Instance(id: "i-\(request.token)", type: "scripted.large", region: "nowhere-1"), price: price, at: now())
+        instance: Instance(id: "i-\(request.token)", type: "scripted.large", region: "nowhere-1"), price: price,
+        at: now())
     appear(request.token, answer)
     if loseLaunchAnswers > 0 {
       loseLaunchAnswers -= 1

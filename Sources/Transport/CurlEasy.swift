@@ -19,7 +19,8 @@ package enum Curl {
     guard !ccurl_load(&buffer, buffer.count) else { return }
     let reason = String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     throw TransportError(
-      .unavailable, "libcurl can't be loaded: \(reason)", remedy: "Install it: `apt install libcurl4` on Debian and Ubuntu.")
+      .unavailable, "libcurl can't be loaded: \(reason)",
+      remedy: "Install it: `apt install libcurl4` on Debian and Ubuntu.")
   }
 }
 
@@ -72,7 +73,9 @@ struct CurlEasy {
     errorText.pointee != 0 ? String(cString: errorText) : Self.text(code)
   }
 
-  private static func text(_ code: CURLcode) -> String { ccurl_easy_strerror(code).map { String(cString: $0) } ?? "error" }
+  private static func text(_ code: CURLcode) -> String {
+    ccurl_easy_strerror(code).map { String(cString: $0) } ?? "error"
+  }
 
   func number(_ info: CURLINFO) -> Int {
     var value = 0

@@ -37,7 +37,8 @@ package final class HTTPClient: Sendable {
     return try result.get()
   }
 
-  /// Fails what is on its way with `TransportError.Code.shutDown` and returns when the thread has ended. Later requests fail too.
+  /// Fails what is on its way with `TransportError.Code.shutDown` and returns when the thread has ended. Later requests
+  /// fail too.
   package func shutdown() async {
     inbox.close()
     await inbox.waitForEnd()

@@ -72,7 +72,8 @@ final class HTTPTransfer {
     case .post, .put, .patch, .delete:
       if let body = request.body ?? (request.method == .delete ? nil : []) {
         easy.set(CURLOPT_POST, 1)
-        easy.check(body.withUnsafeBytes { ccurl_set_body(easy.handle, $0.baseAddress, $0.count) }, CURLOPT_COPYPOSTFIELDS)
+        easy.check(
+          body.withUnsafeBytes { ccurl_set_body(easy.handle, $0.baseAddress, $0.count) }, CURLOPT_COPYPOSTFIELDS)
       }
       if request.method != .post { easy.set(CURLOPT_CUSTOMREQUEST, request.method.rawValue) }
     }
@@ -101,15 +102,18 @@ final class HTTPTransfer {
     // Unretained: see the type's comment.
     let context = Unmanaged.passUnretained(self).toOpaque()
     let handle = easy.handle
-    easy.check(ccurl_on_write(handle, { HTTPTransfer.at($3)?.received($0, $1 * $2) ?? 0 }, context), CURLOPT_WRITEFUNCTION)
-    easy.check(ccurl_on_header(handle, { HTTPTransfer.at($3)?.header($0, $1 * $2) ?? 0 }, context), CURLOPT_HEADERFUNCTION)
+    easy.check(
+      ccurl_on_write(handle, { HTTPTransfer.at($3)?.received($0, $1 * $2) ?? 0 }, context), CURLOPT_WRITEFUNCTION)
+    easy.check(
+      ccurl_on_header(handle, { HTTPTransfer.at($3)?.header($0, $1 * $2) ?? 0 }, context), CURLOPT_HEADERFUNCTION)
     easy.check(
       ccurl_on_open_socket(handle, { context, _, address in HTTPTransfer.at(context)?.open(address) ?? -1 }, context),
       CURLOPT_OPENSOCKETFUNCTION)
     // A connection that is reused opens no socket, so the address is looked at once more before each request.
     easy.check(
       ccurl_on_prerequest(
-        handle, { context, address, _, _, _ in HTTPTransfer.at(context)?.mayUse(address) ?? Int32(CURL_PREREQFUNC_ABORT) },
+        handle,
+        { context, address, _, _, _ in HTTPTransfer.at(context)?.mayUse(address) ?? Int32(CURL_PREREQFUNC_ABORT) },
         context), CURLOPT_PREREQFUNCTION)
     return easy.failure
   }

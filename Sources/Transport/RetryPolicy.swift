@@ -15,9 +15,10 @@ package struct RetryPolicy: Sendable, Hashable {
   /// Measured from the moment at which the message was made.
   package var maxAge: Duration
 
-  /// Without other wishes: some 30 tries over three days, the first minute already holding several.
+  /// Without other wishes: up to 60 tries over three days, several of them in the first minute.
   package init(
-    base: Duration = .seconds(5), cap: Duration = .seconds(3 * 3600), maxTries: Int = 60, maxAge: Duration = .seconds(72 * 3600)
+    base: Duration = .seconds(5), cap: Duration = .seconds(3 * 3600), maxTries: Int = 60,
+    maxAge: Duration = .seconds(72 * 3600)
   ) {
     self.base = max(base, .milliseconds(1))
     self.cap = max(cap, self.base)

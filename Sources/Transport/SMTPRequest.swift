@@ -85,7 +85,9 @@ package struct SMTPRequest: Sendable, Hashable {
     }
   }
 
-  private static func isThisMachine(_ host: String) -> Bool { ["127.0.0.1", "::1", "localhost"].contains(host.lowercased()) }
+  private static func isThisMachine(_ host: String) -> Bool {
+    ["127.0.0.1", "::1", "localhost"].contains(host.lowercased())
+  }
 
   /// Letters, digits and what stands in IPv6 addresses.
   private static func isHostByte(_ byte: UInt8) -> Bool {

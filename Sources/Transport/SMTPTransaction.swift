@@ -104,7 +104,8 @@ final class SMTPTransaction {
         handle, { context, _, _, _, _ in SMTPTransaction.at(context)?.mustEnd() == true ? 1 : 0 }, context),
       CURLOPT_XFERINFOFUNCTION)
     easy.check(
-      ccurl_on_open_socket(handle, { context, _, address in SMTPTransaction.at(context)?.open(address) ?? -1 }, context),
+      ccurl_on_open_socket(
+        handle, { context, _, address in SMTPTransaction.at(context)?.open(address) ?? -1 }, context),
       CURLOPT_OPENSOCKETFUNCTION)
     easy.check(
       ccurl_on_close_socket(handle, { context, socket in SMTPTransaction.at(context)?.close(socket) ?? -1 }, context),
@@ -125,7 +126,8 @@ final class SMTPTransaction {
     }
     let count = min(room, request.message.count - sent)
     request.message.withUnsafeBytes { bytes in
-      UnsafeMutableRawPointer(buffer).copyMemory(from: bytes.baseAddress! + sent, byteCount: count)  // never empty: checked
+      UnsafeMutableRawBufferPointer(start: buffer, count: room).copyMemory(
+        from: .init(rebasing: bytes[sent...].prefix(count)))
     }
     sent += count
     return count

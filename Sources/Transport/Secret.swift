@@ -1,7 +1,7 @@
 /// A text that must not be seen: a password, a token, an address that is itself the key.
 ///
-/// It prints as `•••` everywhere, reflection and string interpolation included, and is deliberately not `Codable`, so that
-/// it can't slip into a database or a JSON document. Only `reveal()` gives the text, right where it is put on the wire.
+/// It prints as `•••` everywhere, reflection and string interpolation included, and is deliberately not `Codable`, so
+/// that it can't slip into a database or a JSON document. Only `reveal()` gives the text, right where it is put on the wire.
 package struct Secret: Sendable, Hashable {
   /// What is shown in place of a secret.
   package static let mask = "•••"

@@ -311,6 +311,35 @@ struct DecideTests {
     #expect(driver.job.crossed.contains("b50"))
   }
 
+  @Test("A watcher that was away charges nothing for the time it was away, and raises no false alarm")
+  func awayWatcher() {
+    var driver = Driver(makeJob(budget: Budget(limit: Money("0.5")!, action: .terminate)))
+    driver.start()
+    // The calculation ends at second 100; the next watcher comes an hour later.
+    driver.machine = JobMachine(job: driver.job)
+    let end = epoch + .seconds(100)
+    driver.observe(
+      .known(
+        .init(
+          state: .terminated, endedAt: end, beacon: beacon(.finished, at: end, started: epoch, finished: end, exit: 0))),
+      after: .seconds(3600))
+    #expect(driver.job.state == .completed)
+    #expect(driver.job.cost(at: driver.now, rule: .perSecond) == Money("0.1"))
+    #expect(driver.alerts.isEmpty)
+  }
+
+  @Test("A job that a person vouches for is closed without a word from its provider")
+  func forget() {
+    var driver = Driver()
+    driver.start()
+    var wish = TerminationWish(reason: .userRequest, message: "ended in the console", at: driver.now)
+    wish.isForgotten = true
+    #expect(driver.send(.terminateRequested(wish)).isEmpty)
+    #expect(driver.job.state == .terminated)
+    #expect(!driver.job.isOpen)
+    #expect(driver.lastDecision.needsCommit)
+  }
+
   @Test("A clock that jumps back makes nothing run backwards")
   func clockJump() {
     var driver = Driver()

@@ -81,7 +81,8 @@ import Testing
       let aws = try await store.jobs(JobQuery(provider: .aws, limit: 5))
       #expect(aws == Array(all.filter { $0.provider == .aws }.prefix(5)))
       let states = try await store.jobs(JobQuery(states: [.failed, .running], provider: .local, limit: 7))
-      #expect(states == Array(all.filter { [.failed, .running].contains($0.state) && $0.provider == .local }.prefix(7)))
+      #expect(
+        states == Array(all.filter { [.failed, .running].contains($0.state) && $0.provider == .local }.prefix(7)))
       #expect(try await store.jobs(JobQuery(createdSince: at(29))).count == 2)
       #expect(try await store.jobs(JobQuery(name: "bär%_", limit: 1)).map(\.id) == [id("job1")])
       #expect(try await store.jobs(JobQuery(name: "n_")).isEmpty)
@@ -159,7 +160,8 @@ import Testing
       for request in [wish("r2", "job1", 2), wish("r1", "job1", 1), wish("r3", "job2", 1), wish("r1", "job1", 9)] {
         try await store.file(request)
       }
-      #expect(try await store.openRequests(of: nil) == [wish("r1", "job1", 1), wish("r3", "job2", 1), wish("r2", "job1", 2)])
+      #expect(
+        try await store.openRequests(of: nil) == [wish("r1", "job1", 1), wish("r3", "job2", 1), wish("r2", "job1", 2)])
       #expect(try await store.openRequests(of: id("job2")) == [wish("r3", "job2", 1)])
       let refusal = await #expect(throws: StoreError.self) { try await store.file(wish("r4", "nojob", 1)) }
       #expect(refusal?.code == .notFound)

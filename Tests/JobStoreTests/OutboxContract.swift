@@ -13,7 +13,8 @@ import Testing
       let change = Change(job: makeJob("job1"), alerts: [first, alert("one", job: nil, channels: ["third"])])
       _ = try await store.commit([LeasedChange(lease, change)], at: at(5))
       _ = try await store.commit([LeasedChange(lease, change)], at: at(6))
-      #expect(try await store.raise([first, alert("two", job: nil), alert("quiet", job: nil, channels: [])], at: at(7)) == 2)
+      #expect(
+        try await store.raise([first, alert("two", job: nil), alert("quiet", job: nil, channels: [])], at: at(7)) == 2)
       let all = try await store.deliveries(DeliveryQuery())
       #expect(all.map(\.channel) == ["hook", "hook", "mail"])
       #expect(all.map(\.alert.id) == ["two", "one", "one"])

@@ -1,5 +1,5 @@
-import Testing
 import TestSupport
+import Testing
 
 @Suite struct LocalContractTests {
   @Test(arguments: ProviderContract.checks) func holds(_ check: ProviderContract.Check) async throws {

@@ -9,7 +9,8 @@ import Testing
   @Test func terminatesWhatIgnoresTERM() async throws {
     let ground = try Ground(grace: .milliseconds(300))
     let reference = try await ground.launch(
-      ground.request("trap '' TERM INT HUP; echo ready; setsid sh -c 'trap \"\" TERM; echo daemon; sleep 300' & sleep 301"))
+      ground.request(
+        "trap '' TERM INT HUP; echo ready; setsid sh -c 'trap \"\" TERM; echo daemon; sleep 300' & sleep 301"))
     try await ground.printed(reference, "ready")
     try await ground.printed(reference, "daemon")
     #expect(await ground.provider.terminate(reference, finalSync: true) == .accepted)
@@ -35,7 +36,8 @@ import Testing
   @Test func terminatesBeforeTheScriptBegins() async throws {
     let ground = try Ground()
     let request = ground.request("echo never")
-    try FileManager.default.createDirectory(atPath: ground.root + "/" + request.token, withIntermediateDirectories: true)
+    try FileManager.default.createDirectory(
+      atPath: ground.root + "/" + request.token, withIntermediateDirectories: true)
     try ground.write(ground.root + "/" + request.token + "/terminate", [])
     let reference = try await ground.launch(request)
     let end = try await ground.gone(reference)

@@ -134,10 +134,12 @@ struct EmailNotifierTests {
     let pieces = [
       ".", "..", "\r", "\n", "\r\n", "\n.\n", "\r\n.\r\n", "\u{0}", "\t", " ", "  ", "=", "=2E", "From ", "\nFrom x",
       "\n.", "é", "🧪", "👩‍👩‍👧", "\u{FEFF}", "\u{2028}", "<b>", "&amp;", "\"", "'", "--=_cloudjobs", "\u{7F}", "\u{1B}[31m",
-      String(repeating: "x", count: 1500), String(repeating: ".", count: 80), "Bcc: evil@z.test\r\n", "plain words here",
+      String(repeating: "x", count: 1500), String(repeating: ".", count: 80), "Bcc: evil@z.test\r\n",
+      "plain words here",
     ]
     func text(_ count: Int, _ generator: inout SeededGenerator) -> String {
-      (0..<Int.random(in: 0...count, using: &generator)).map { _ in pieces.randomElement(using: &generator) ?? "" }.joined()
+      (0..<Int.random(in: 0...count, using: &generator)).map { _ in pieces.randomElement(using: &generator) ?? "" }
+        .joined()
     }
     var sent: [Alert] = []
     try await LoopbackServer.run("smtp_receiver") { server async throws in
@@ -163,8 +165,9 @@ struct EmailNotifierTests {
         #expect(Set(names).count == names.count)
         #expect(!names.contains("Bcc"))
         let title = Redactor.bounded(Redactor.printable(alert.title), limit: 512)
-        #expect(mail.headers.first { $0[0] == "Subject" }?[1].hasPrefix(
-          Redactor.bounded("[cloudjobs] critical: \(title)", limit: 600)) == true)
+        #expect(
+          mail.headers.first { $0[0] == "Subject" }?[1].hasPrefix(
+            Redactor.bounded("[cloudjobs] critical: \(title)", limit: 600)) == true)
         for fact in alert.facts {
           let wanted = Self.normal(Redactor.bounded(fact.value, limit: 4096))
           // By scalars: characters at the edges may join with their neighbours.
@@ -235,7 +238,8 @@ struct EmailNotifierTests {
 
   @Test("settings that can't work are refused at once, without their secrets")
   func settings() throws {
-    let good = EmailSettings(host: "mail.test", username: "u", password: Secret("s3cr3t"), from: "a@x.test", to: ["b@y.test"])
+    let good = EmailSettings(
+      host: "mail.test", username: "u", password: Secret("s3cr3t"), from: "a@x.test", to: ["b@y.test"])
     #expect(good.port == 587)
     var cases = Array(repeating: good, count: 8)
     cases[0].from = "nobody"

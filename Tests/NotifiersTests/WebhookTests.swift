@@ -25,14 +25,17 @@ struct WebhookTests {
         == signature)
   }
 
-  @Test("a secret that is no secret is refused", arguments: ["whsec_", "whsec_AAAA", "hunter2", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLa!!"])
+  @Test(
+    "a secret that is no secret is refused",
+    arguments: ["whsec_", "whsec_AAAA", "hunter2", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLa!!"])
   func badSecrets(_ text: String) {
     #expect(WebhookSigner(secrets: [Secret(text)]) == nil)
   }
 
   private func request(_ message: AlertMessage, _ secrets: [Secret] = []) throws -> HTTPRequest {
     let signer = try #require(WebhookSigner(secrets: secrets))
-    return WebhookFormat.request(message, settings: WebhookSettings(url: Secret("https://hooks.test/x")), signer: signer)
+    return WebhookFormat.request(
+      message, settings: WebhookSettings(url: Secret("https://hooks.test/x")), signer: signer)
   }
 
   @Test("writes the alert in one order, the same in every try")
@@ -78,7 +81,8 @@ struct WebhookTests {
       let data = try #require(json["data"] as? [String: Any])
       #expect((data["cut"] as? String)?.contains("shortened") == true)
     }
-    let whole = try #require(try JSONSerialization.jsonObject(with: Data(try request(Samples.message).body ?? [])) as? [String: Any])
+    let whole = try #require(
+      try JSONSerialization.jsonObject(with: Data(try request(Samples.message).body ?? [])) as? [String: Any])
     #expect((whole["data"] as? [String: Any])?["cut"] == nil)
   }
 
@@ -86,7 +90,9 @@ struct WebhookTests {
 
   private let http = HTTPClient()
 
-  private func notifier(_ url: String, secrets: [Secret] = [Self.secret], allowPrivate: Bool = true) throws -> any Notifier {
+  private func notifier(_ url: String, secrets: [Secret] = [Self.secret], allowPrivate: Bool = true) throws
+    -> any Notifier
+  {
     var settings = WebhookSettings(url: Secret(url), secrets: secrets, allowPrivate: allowPrivate)
     settings.headers = [.init("Authorization", Secret("Bearer t0ken-t0ken-t0ken"))]
     settings.timeout = .milliseconds(1500)
@@ -126,7 +132,8 @@ struct WebhookTests {
       ("/status/307?location=/ok", "permanent"), ("/status/400", "permanent"), ("/status/401", "permanent"),
       ("/status/403", "permanent"), ("/status/404", "permanent"), ("/status/410", "permanent"),
       ("/status/422", "permanent"), ("/status/408", "retry"), ("/status/425", "retry"),
-      ("/status/429?retry_after=17", "retry 17"), ("/status/500", "retry"), ("/status/503?retry_after=2.5", "retry 2.5"),
+      ("/status/429?retry_after=17", "retry 17"), ("/status/500", "retry"),
+      ("/status/503?retry_after=2.5", "retry 2.5"),
       ("/drop", "retry"), ("/hang", "retry"), ("/big?bytes=50000000&status=500", "retry"),
     ])
   func answers(_ path: String, _ expected: String) async throws {
@@ -187,7 +194,8 @@ struct WebhookTests {
   func secrets() async throws {
     try await LoopbackServer.run("http_receiver") { server async throws in
       let token = "Xk29fjQpL0aaZZ81"
-      let url = server.url("/status/500?key=\(token)&body=\(token)%20t0ken-t0ken-t0ken%20whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+      let url = server.url(
+        "/status/500?key=\(token)&body=\(token)%20t0ken-t0ken-t0ken%20whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
       let notifier = try notifier(url)
       let answer = await notifier.deliver(Samples.message)
       let texts = ["\(answer)", notifier.destination, "\(notifier)", String(reflecting: answer)]

@@ -51,6 +51,7 @@ import Testing
         cj_final_sync_cs=90000
         cj_shutdown=''
         cj_retries=5
+        cj_skip=''
 
         """)
   }

@@ -47,7 +47,8 @@ import Testing
     await provider.set(reference.token, .known(Observation.Report(state: .running)))
     await provider.release(.observe)
     let answers = try await [first, second, other]
-    #expect(answers == [.known(Observation.Report(state: .running)), .known(Observation.Report(state: .running)), .absent])
+    #expect(
+      answers == [.known(Observation.Report(state: .running)), .known(Observation.Report(state: .running)), .absent])
     let count = await provider.calls.count { $0.tokens == [reference.token] }
     #expect(count <= 2)
   }

@@ -104,7 +104,8 @@ struct SMTPClientTests {
     "tells refusals for now from refusals for good",
     arguments: [
       ("final", "451 4.3.0 Try later", TransportError.Code.rejectedTemporarily, 451),
-      ("final", "554 5.7.1 Spam", .rejectedPermanently, 554), ("rcpt", "450 4.2.0 Greylisted", .rejectedTemporarily, 450),
+      ("final", "554 5.7.1 Spam", .rejectedPermanently, 554),
+      ("rcpt", "450 4.2.0 Greylisted", .rejectedTemporarily, 450),
       ("rcpt", "550 5.1.1 Nobody", .rejectedPermanently, 550), ("auth", "535 5.7.8 No", .authentication, 535),
       ("auth", "454 4.7.0 Busy", .rejectedTemporarily, 454),
     ])
@@ -123,7 +124,9 @@ struct SMTPClientTests {
     }
   }
 
-  @Test("a connection that breaks, or falls silent, after the message is neither a yes nor a no", arguments: ["drop-data", "silent-data"])
+  @Test(
+    "a connection that breaks, or falls silent, after the message is neither a yes nor a no",
+    arguments: ["drop-data", "silent-data"])
   func ambiguous(_ mode: String) async throws {
     try await LoopbackServer.run("smtp_misbehaving", ["--mode", mode]) { server async throws in
       var request = mail(server)
@@ -223,8 +226,10 @@ struct SMTPClientTests {
   @Test(
     "refuses addresses that could become commands",
     arguments: [
-      "b@y.test>\r\nRCPT TO:<evil@z.test", "b@y.test\r\nDATA", "b@y.test\u{0}", "<b@y.test>", "b b@y.test", "b@y.test\n",
-      "", "b", "@y.test", "b@", "b@y@z", "b@y test", "b\u{7F}@y.test", "bé@y.test", "b@é.test", ".b@y.test", "b@y..test",
+      "b@y.test>\r\nRCPT TO:<evil@z.test", "b@y.test\r\nDATA", "b@y.test\u{0}", "<b@y.test>", "b b@y.test",
+      "b@y.test\n",
+      "", "b", "@y.test", "b@", "b@y@z", "b@y test", "b\u{7F}@y.test", "bé@y.test", "b@é.test", ".b@y.test",
+      "b@y..test",
     ])
   func refusesAddresses(_ address: String) async throws {
     let request = SMTPRequest(
@@ -245,7 +250,8 @@ struct SMTPClientTests {
     ])
   func refusesMessages(_ text: String) async throws {
     let request = SMTPRequest(
-      host: "127.0.0.1", port: 1, security: .plain, sender: "a@x.test", recipient: "b@y.test", message: Array(text.utf8))
+      host: "127.0.0.1", port: 1, security: .plain, sender: "a@x.test", recipient: "b@y.test", message: Array(text.utf8)
+    )
     await fails(.invalidRequest) { try await client.send(request) }
   }
 
@@ -271,7 +277,8 @@ struct SMTPClientTests {
       for _ in 0..<60 {
         var text = ""
         for _ in 0..<Int.random(in: 1...400, using: &generator) {
-          text += ["..", ".", "", "a", ".a", "a.", "..b", String(repeating: ".", count: 900)].randomElement(using: &generator)!
+          text += ["..", ".", "", "a", ".a", "a.", "..b", String(repeating: ".", count: 900)].randomElement(
+            using: &generator)!
           text += "\r\n"
         }
         let request = mail(server, .plain, "X: y\r\n\r\n" + text)

@@ -12,10 +12,13 @@ struct SMTPDialogueTests {
     return (dialogue, .goOn)
   }
 
-  @Test("a login that is needed and not offered ends it", arguments: [
-    ["220 hi", "250-x", "250 8BITMIME"], ["220 hi", "250 x"], ["220-hi", "220 hi", "250-x", "250-AUTHORITY", "250 AUTH"],
-    ["220 hi", "502 no EHLO", "250 x"],
-  ])
+  @Test(
+    "a login that is needed and not offered ends it",
+    arguments: [
+      ["220 hi", "250-x", "250 8BITMIME"], ["220 hi", "250 x"],
+      ["220-hi", "220 hi", "250-x", "250-AUTHORITY", "250 AUTH"],
+      ["220 hi", "502 no EHLO", "250 x"],
+    ])
   func noLogin(_ lines: [String]) {
     #expect(run(lines).1 == .noLogin)
     #expect(run(lines, needsLogin: false).1 == .goOn)

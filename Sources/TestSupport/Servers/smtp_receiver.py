@@ -33,7 +33,8 @@ class Receiver:
     async def handle_DATA(self, server, session, envelope):
         self.record.write(
             kind="message", sender=envelope.mail_from, recipients=envelope.rcpt_tos, content=envelope.original_content,
-            tls=self.mode == "tls" or session.ssl is not None, authenticated=bool(session.authenticated), helo=session.host_name,
+            tls=self.mode == "tls" or session.ssl is not None, authenticated=bool(session.authenticated),
+            helo=session.host_name,
             at=time.time())
         return "250 2.0.0 Taken as q-1"
 

@@ -1,0 +1,66 @@
+internal import Foundation
+internal import Synchronization
+
+/// A program that runs, with what it has said so far. What it writes goes into files, so that it never waits for a reader.
+package final class RunningProgram: Sendable {
+  package let command: String
+  package let processID: Int32
+  private let files: String
+  private let process: Mutex<Process>
+
+  init(
+    path: String, arguments: [String], folder: String, environment: [String: String], input: String?, files: String
+  ) throws {
+    command = ([(path as NSString).lastPathComponent] + arguments).joined(separator: " ")
+    self.files = files
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: path)
+    process.arguments = arguments
+    process.environment = environment
+    process.currentDirectoryURL = URL(fileURLWithPath: folder)
+    process.standardInput = FileHandle.nullDevice
+    if let input {
+      try Data(input.utf8).write(to: URL(fileURLWithPath: files + ".in"))
+      process.standardInput = try FileHandle(forReadingFrom: URL(fileURLWithPath: files + ".in"))
+    }
+    for name in [files + ".out", files + ".err"] { try Data().write(to: URL(fileURLWithPath: name)) }
+    process.standardOutput = try FileHandle(forWritingTo: URL(fileURLWithPath: files + ".out"))
+    process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: files + ".err"))
+    try process.run()
+    processID = process.processIdentifier
+    self.process = Mutex(process)
+  }
+
+  package var output: String { text(".out") }
+  package var errors: String { text(".err") }
+
+  private func text(_ ending: String) -> String {
+    String(decoding: FileManager.default.contents(atPath: files + ending) ?? Data(), as: UTF8.self)
+  }
+
+  package var isRunning: Bool { process.withLock { $0.isRunning } }
+
+  /// Sends a signal, unless the program has ended.
+  package func signal(_ number: Int32) {
+    process.withLock { process in
+      if process.isRunning { kill(process.processIdentifier, number) }
+    }
+  }
+
+  /// Waits for the end. Whoever is late is killed, and that is an error.
+  package func outcome(within deadline: Duration = .seconds(60)) async throws -> Workplace.Outcome {
+    let end = ContinuousClock.now + deadline
+    while isRunning {
+      guard ContinuousClock.now < end else {
+        signal(SIGKILL)
+        throw Workplace.Failure(
+          description: "\(command) has not ended in \(deadline)\nstdout: \(output)\nstderr: \(errors)")
+      }
+      try await Task.sleep(for: .milliseconds(10))
+    }
+    let code = process.withLock { process in
+      process.terminationStatus + (process.terminationReason == .uncaughtSignal ? 128 : 0)
+    }
+    return Workplace.Outcome(command: command, code: code, output: output, errors: errors)
+  }
+}

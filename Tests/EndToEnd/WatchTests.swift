@@ -1,0 +1,218 @@
+import Foundation
+import TestSupport
+import Testing
+
+@Suite("One watcher a database")
+struct WatchTests {
+  private static let endless = "while :; do sleep 0.2; done"
+
+  @Test("a second watcher says who holds the database, and the lease is free as soon as the first has stopped")
+  func second() async throws {
+    try await Workplace.run { place in
+      let first = try await place.watch()
+      let second = try await place.cloudjobs("watch")
+      #expect(second.code == 75)
+      #expect(second.output.isEmpty)
+      #expect(second.errors.contains("process \(first.processID) on "))
+      first.signal(SIGTERM)
+      let ended = try await first.outcome()
+      #expect(ended.code == 0)
+      #expect(ended.errors.contains("INFO Stopped"))
+      let third = try await place.cloudjobs("watch", "--once")
+      #expect(third.code == 0, "\(third)")
+    }
+  }
+
+  @Test("SIGINT and SIGTERM end it cleanly, and jobs run on", arguments: [SIGINT, SIGTERM])
+  func stops(_ signal: Int32) async throws {
+    try await Workplace.run { place in
+      try place.calculation("endless", Self.endless)
+      let id = try await place.job("endless")
+      let watcher = try await place.watch()
+      try await place.reaches(id, "running")
+      watcher.signal(signal)
+      let ended = try await watcher.outcome(within: .seconds(20))
+      #expect(ended.code == 0, "\(ended)")
+      #expect(ended.output.isEmpty)
+      #expect(!place.strays().isEmpty)
+      let status = try await place.cloudjobs("status", id)
+      #expect(status.output.contains("Status: RUNNING"))
+      #expect(status.output.contains("Nobody watches this job"))
+    }
+  }
+
+  @Test("after kill -9 another watcher takes over within the lease, and goes on where the first was")
+  func takeover() async throws {
+    try await Workplace.run(config: Workplace.config(lease: "2s")) { place in
+      try place.calculation("calc", "while [ ! -e \(place.path("go")) ]; do sleep 0.1; done; exit 3")
+      let id = try await place.job("calc")
+      let first = try await place.watch()
+      try await place.reaches(id, "running")
+      first.signal(SIGKILL)
+      let killed = ContinuousClock.now
+      #expect(try await first.outcome().code == 137)
+      try place.write("go", "")
+      var last: Workplace.Outcome?
+      try await eventually("the lease is free") {
+        last = try await place.cloudjobs("watch", "--until-idle")
+        return last?.code != 75
+      }
+      #expect(last?.code == 0, "\(String(describing: last))")
+      // Twice the lease, for a machine that is busy with other tests.
+      #expect(ContinuousClock.now - killed < .seconds(20))
+      let events = try await place.object("history", id)["events"] as? [[String: Any]] ?? []
+      let kinds = events.compactMap { $0["kind"] as? String }
+      #expect(kinds == ["created", "launch_requested", "launched", "started", "failed", "instance_gone"])
+    }
+  }
+
+  @Test("a watcher that froze loses its jobs to others, and goes on without harm when it thaws")
+  func frozen() async throws {
+    try await Workplace.run(config: Workplace.config(lease: "2s")) { place in
+      try place.calculation("endless", Self.endless)
+      let id = try await place.job("endless")
+      let watcher = try await place.watch()
+      try await place.reaches(id, "running")
+      watcher.signal(SIGSTOP)
+      let ended = try await place.cloudjobs("terminate", id, "--force")
+      #expect(ended.code == 0, "\(ended)")
+      watcher.signal(SIGCONT)
+      // It either holds the database again or says that it has lost it.
+      try await eventually("it has noticed") {
+        !watcher.isRunning || watcher.errors.contains("Another process has taken the job over")
+      }
+      watcher.signal(SIGTERM)
+      let end = try await watcher.outcome()
+      #expect([0, 75].contains(end.code))
+      let events = try await place.object("history", id)["events"] as? [[String: Any]] ?? []
+      let kinds = events.compactMap { $0["kind"] as? String }
+      #expect(kinds.suffix(4) == ["terminate_requested", "terminate_sent", "terminated", "instance_gone"])
+      #expect(place.strays().isEmpty)
+    }
+  }
+
+  @Test("SIGHUP reads the configuration again, and keeps the old one when the new one is broken")
+  func reload() async throws {
+    try await Workplace.run { place in
+      let watcher = try await place.watch()
+      let good = try place.bytes("config.json")
+      try place.write("config.json", #"{"watch": {"poll_interval": "soon"}, "nonsense": 1}"#)
+      watcher.signal(SIGHUP)
+      try await eventually("the broken file is reported") {
+        watcher.errors.contains("Configuration is broken; the old one stays")
+      }
+      #expect(watcher.errors.contains("watch.poll_interval"))
+      try place.write("config.json", String(decoding: good, as: UTF8.self))
+      watcher.signal(SIGHUP)
+      try await eventually("the good file is read") { watcher.errors.contains("Configuration read again") }
+      #expect(watcher.isRunning)
+      // It still does its work.
+      try place.calculation("calc", "true")
+      let id = try await place.job("calc")
+      try await place.reaches(id, "completed")
+      watcher.signal(SIGTERM)
+      #expect(try await watcher.outcome().code == 0)
+    }
+  }
+
+  @Test("SIGHUP brings a new threshold into force")
+  func reloadedThreshold() async throws {
+    try await Workplace.run { place in
+      try place.calculation("endless", Self.endless)
+      let id = try await place.job("endless")
+      let watcher = try await place.watch()
+      try await place.reaches(id, "running")
+      try place.write("config.json", Workplace.config(#""alerts": {"cost_thresholds": ["1.25"]}"#))
+      watcher.signal(SIGHUP)
+      try await eventually("the threshold is crossed") { watcher.errors.contains("event=cost_threshold") }
+      watcher.signal(SIGTERM)
+      #expect(try await watcher.outcome().code == 0)
+    }
+  }
+
+  @Test("jobs that are started beside it are taken up")
+  func newJobs() async throws {
+    try await Workplace.run { place in
+      let watcher = try await place.watch()
+      try place.calculation("calc", "true")
+      var ids: [String] = []
+      for _ in 0..<3 { ids.append(try await place.job("calc")) }
+      for id in ids { try await place.reaches(id, "completed") }
+      #expect(watcher.isRunning)
+      watcher.signal(SIGTERM)
+      #expect(try await watcher.outcome().code == 0)
+    }
+  }
+
+  @Test("--once sweeps once, and --log-format json writes an object a line")
+  func once() async throws {
+    try await Workplace.run { place in
+      try place.calculation("bad\u{1B} name", "exit 3")
+      let id = try await place.job("bad\u{1B} name", "--name", "two words")
+      try await eventually("the calculation is over") { place.strays().isEmpty }
+      let watch = try await place.cloudjobs("watch", "--once", "--log-format", "json")
+      #expect(watch.code == 0, "\(watch)")
+      #expect(watch.output.isEmpty)
+      let lines = watch.errors.split(separator: "\n")
+      let objects = try lines.map {
+        try #require(try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: String])
+      }
+      #expect(objects.allSatisfy { $0["time"] != nil && $0["level"] != nil && $0["message"] != nil })
+      #expect(
+        objects.contains {
+          $0["event"] == "failed" && $0["job.id"] == id && $0["job.name"] == "two words" && $0["level"] == "error"
+        })
+      #expect(try await place.object("status", id)["status"] as? String == "failed")
+    }
+  }
+
+  @Test(
+    "the live table appears, follows the size of the terminal, and q gives the terminal back",
+    .enabled(if: TerminalSession.isAvailable))
+  func table() async throws {
+    try await Workplace.run { place in
+      try place.calculation("endless", Self.endless)
+      let id = try await place.job("endless", "--name", "water", "--budget", "100")
+      try await TerminalSession.run(
+        place, "'\(Workplace.executable)' watch; echo \"ended with $?\"; stty -a; echo \"that is $?\""
+      ) { terminal in
+        var screen = try await terminal.shows("running")
+        #expect(screen.contains("cloudjobs watch  1 open  $1.5"))
+        #expect(screen.contains(id) && screen.contains("water") && screen.contains("q quits"))
+        #expect(screen.contains("Budget"))
+        try await terminal.resize(width: 50, height: 8)
+        try await eventually("the table is narrow") {
+          screen = try await terminal.screen()
+          return screen.contains(id) && !screen.contains("Budget")
+        }
+        #expect(screen.split(separator: "\n").allSatisfy { $0.count <= 50 })
+        try await terminal.resize(width: 140, height: 30)
+        try await terminal.shows("Last sync")
+        try await terminal.type("q")
+        screen = try await terminal.shows("that is 0")
+        #expect(screen.contains("ended with 0"))
+        // The alternate screen is left, and keys are shown again.
+        #expect(!screen.contains("q quits"))
+        #expect(screen.contains(" icanon") && screen.contains(" echo "))
+      }
+      #expect(try await place.cloudjobs("watch", "--once").code == 0)
+    }
+  }
+
+  @Test("a signal gives the terminal back too", .enabled(if: TerminalSession.isAvailable))
+  func signalled() async throws {
+    try await Workplace.run { place in
+      try await TerminalSession.run(
+        place,
+        "sh -c 'echo $$ > pid; exec \"\(Workplace.executable)\" watch'; echo \"ended with $?\"; stty -a; echo \"that is $?\""
+      ) { terminal in
+        try await terminal.shows("No open jobs")
+        let text = String(decoding: try place.bytes("pid"), as: UTF8.self).trimmingCharacters(in: .newlines)
+        kill(try #require(Int32(text)), SIGTERM)
+        let screen = try await terminal.shows("that is 0")
+        #expect(screen.contains("ended with 0"))
+        #expect(screen.contains(" icanon") && screen.contains(" echo "))
+      }
+    }
+  }
+}
