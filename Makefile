@@ -20,7 +20,7 @@ demo: setup ## Real calculations, watched, with alerts, in under a minute after 
 test: ## Build and run all tests
 	@Scripts/setup --test
 	$(SWIFT) build --build-tests
-	$(SWIFT) test --skip-build --parallel
+	Scripts/test
 	@if [ -x Scripts/check-docs ]; then Scripts/check-docs; fi
 
 release: setup ## Build dist/cloudjobs: optimised, statically linked Swift runtime, stripped

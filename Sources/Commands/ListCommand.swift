@@ -106,6 +106,7 @@ struct StatusName: ExpressibleByArgument {
   }
 
   static var allValueStrings: [String] { JobState.allCases.map(\.rawValue) }
+  static var defaultCompletionKind: CompletionKind { .list(allValueStrings) }
 }
 
 extension CommandContext {

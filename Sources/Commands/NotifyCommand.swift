@@ -158,6 +158,7 @@ struct DeliveryStateName: ExpressibleByArgument {
   }
 
   static var allValueStrings: [String] { Delivery.State.allCases.map(\.rawValue) }
+  static var defaultCompletionKind: CompletionKind { .list(allValueStrings) }
 }
 
 struct NotifyResend: AsyncParsableCommand {

@@ -70,10 +70,19 @@ package enum Restore {
         try db.row("PRAGMA integrity_check(1)", { _ in }, { $0.optionalText() ?? "" })
       }
       guard verdict == "ok" else { throw StoreError.damaged(source, verdict ?? "it could not be checked") }
-      return try StoreActor.copy(queue, to: temporary)
+      let counts = try StoreActor.copy(queue, to: temporary)
+      try forgetHolders(temporary)
+      return counts
     } catch {
       throw StoreError.explain(error, path: source)
     }
+  }
+
+  /// Whoever held the jobs when the backup was made holds them no longer.
+  private static func forgetHolders(_ path: String) throws {
+    let copy = try DatabaseQueue(path: path)
+    try copy.write { try $0.execute(sql: "DELETE FROM leases") }
+    try copy.close()
   }
 
   /// Keeps what is at `target`, puts `new` there, and returns where the old file is.

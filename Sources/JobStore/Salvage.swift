@@ -9,7 +9,7 @@ struct Salvage {
   private(set) var tables: [String: RepairReport.Table] = [:]
   private(set) var warnings: [String] = []
   /// Failing reads that are still allowed: a table whose root is damaged would be halved for ever.
-  private var failuresLeft = 200_000
+  private var failuresLeft = 20_000
 
   init(from: Database, to: Database) {
     self.from = from
@@ -65,7 +65,7 @@ struct Salvage {
     var ranges: [ClosedRange<Int64>] = [1...max(1, last)]
     while let range = ranges.popLast() {
       do {
-        try copy(table, columns, "rowid BETWEEN \(range.lowerBound) AND \(range.upperBound)")
+        try copy(table, columns, "rowid BETWEEN ? AND ?", [range.lowerBound, range.upperBound])
       } catch is DatabaseError where failuresLeft > 0 {
         failuresLeft -= 1
         guard range.count > 1 else { continue }
@@ -99,8 +99,8 @@ struct Salvage {
   {
     let list = columns.map { "\"\($0)\"" }.joined(separator: ", ")
     let places = columns.map { _ in "?" }.joined(separator: ", ")
-    let rows = try Row.fetchAll(
-      from, sql: "SELECT \(list) FROM \(table) NOT INDEXED WHERE \(condition)", arguments: arguments)
+    let select = try from.cachedStatement(sql: "SELECT \(list) FROM \(table) NOT INDEXED WHERE \(condition)")
+    let rows = try Row.fetchAll(select, arguments: arguments)
     let insert = try to.cachedStatement(sql: "INSERT OR IGNORE INTO \(table)(\(list)) VALUES (\(places))")
     for row in rows {
       do {
@@ -123,8 +123,12 @@ struct Salvage {
     do {
       try copy(table, columns, "TRUE")
     } catch is DatabaseError {
-      // The jobs that were saved are the keys that matter.
-      let keys = try to.rows("SELECT id FROM jobs", { _ in }, { $0.optionalText() ?? "" })
+      // The jobs that were saved are the keys that matter, and those that only their traces still tell of.
+      let keys = try to.rows(
+        """
+        SELECT id FROM jobs UNION SELECT job FROM events UNION SELECT job FROM requests
+        UNION SELECT job FROM alerts WHERE job IS NOT NULL
+        """, { _ in }, { $0.optionalText() ?? "" })
       for value in keys where failuresLeft > 0 {
         do {
           try copy(table, columns, "\(key) = ?", [value])

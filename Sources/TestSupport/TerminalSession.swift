@@ -15,7 +15,8 @@ package struct TerminalSession: Sendable {
   ) async throws {
     let session = TerminalSession(place: place, socket: (place.folder as NSString).deletingLastPathComponent + "/tmux")
     try await place.tool(
-      "tmux", "-S", session.socket, "-f", "/dev/null", "new-session", "-d", "-x", "\(width)", "-y", "\(height)",
+      // The server must not keep the pipes that its caller waits on.
+      "sh", "-c", "exec tmux \"$@\" </dev/null >/dev/null 2>&1", "tmux", "-S", session.socket, "-f", "/dev/null", "new-session", "-d", "-x", "\(width)", "-y", "\(height)",
       "exec sh -c '\(command.replacing("'", with: "'\\''")); exec sleep 600'", environment: environment)
     do {
       try await body(session)

@@ -35,7 +35,9 @@ struct LogTests {
     let text = lines(.json, "Job event", ["job.name": "\(name)"])
     #expect(text.utf8.filter { $0 == 10 }.count == 1)
     let object = try #require(JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: String])
-    #expect(object["job.name"].map { Array($0.utf8) } == Array(name.utf8))
+    // Foundation's parser drops a byte order mark at the beginning of a string.
+    let expected = String(name.unicodeScalars.drop { $0 == "\u{FEFF}" })
+    #expect(object["job.name"].map { Array($0.utf8) } == Array(expected.utf8))
     #expect(object["level"] == "error")
     #expect(object["message"] == "Job event")
     #expect(object["time"].flatMap { Timestamp(iso8601: $0) } != nil)
