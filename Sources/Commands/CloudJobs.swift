@@ -47,7 +47,10 @@ package struct CloudJobs: AsyncParsableCommand {
       // Usage errors, --help and --version carry their own text and code.
       if error is ExitCode || Self.exitCode(for: error) != .failure { exit(withError: error) }
       let failure = CommandError(error)
-      Console.standard(environment: ProcessInfo.processInfo.environment).note("cloudjobs: \(failure.message)")
+      Console.standard(environment: ProcessInfo.processInfo.environment)
+        .note(
+          ("cloudjobs: " + failure.message).split(separator: "\n").map { printable(String($0)) }.joined(separator: "\n")
+        )
       Foundation.exit(failure.code.rawValue)
     }
   }

@@ -66,7 +66,9 @@ package struct CommandContext: Sendable {
     return StoreOptions(
       path: databasePath, readOnly: readOnly, allowNetworkFileSystem: settings.store.allowNetworkFileSystem,
       timeZone: { LocalZone.offset(at: $0) }, billing: { billing[$0] ?? .perSecond },
-      onNotice: { console.note($0) })
+      onNotice: { notice in
+        for line in notice.split(separator: "\n") { console.note(printable(String(line))) }
+      })
   }
 
   // MARK: Providers

@@ -21,7 +21,9 @@ package struct ListCommand: AsyncParsableCommand {
   @Flag(name: .shortAndLong, help: "Show more of each job.")
   var detailed = false
 
-  @Option(help: ArgumentHelp("Only jobs in this state; may be repeated.", valueName: "state"))
+  @Option(
+    help: ArgumentHelp("Only jobs in this state; may be repeated.", valueName: "state"),
+    completion: .list(JobState.allCases.map(\.rawValue)))
   var status: [StatusName] = []
 
   @Option(

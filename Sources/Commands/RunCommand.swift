@@ -169,6 +169,9 @@ package struct RunCommand: AsyncParsableCommand {
     switch job.state {
     case .failed where wait && job.reason == .exitCode:
       throw ExitCode(Int32(clamping: job.attempt.exitCode ?? 1))
+    case .failed where !wait && job.attempt.instance != nil:
+      // It was launched, which is all that was asked; that it failed at once is in the lines above.
+      break
     case .failed:
       throw CommandError(
         job.attempt.instance == nil ? .unavailable : .failure,

@@ -147,7 +147,7 @@ struct Salvage {
       """
       SELECT id, attempt, created_at FROM jobs WHERE NOT EXISTS
         (SELECT 1 FROM attempts WHERE attempts.job = jobs.id AND attempts.number = jobs.attempt)
-      """, { _ in }
+      """
     ) { (id: $0.optionalText() ?? "", number: $0.optionalInt() ?? 1, createdAt: $0.optionalInt() ?? 0) }
     for job in bare {
       try to.run(
@@ -160,7 +160,7 @@ struct Salvage {
       }
       warnings.append("job \(job.id): its instance and its prices are lost")
     }
-    let specs = try to.rows("SELECT id, name, spec FROM jobs", { _ in }) {
+    let specs = try to.rows("SELECT id, name, spec FROM jobs") {
       (id: $0.optionalText() ?? "", name: $0.optionalText() ?? "", spec: $0.optionalText() ?? "")
     }
     for (id, name, text) in specs where (try? StoredJSON.value(JobSpec.self, text, "")) == nil {
@@ -177,8 +177,7 @@ struct Salvage {
 
   private mutating func dropOrphans() throws {
     let instances = try to.rows(
-      "SELECT job, instance_id FROM attempts WHERE job NOT IN (SELECT id FROM jobs) AND instance_id IS NOT NULL",
-      { _ in }
+      "SELECT job, instance_id FROM attempts WHERE job NOT IN (SELECT id FROM jobs) AND instance_id IS NOT NULL"
     ) { (job: $0.optionalText() ?? "?", instance: $0.optionalText() ?? "?") }
     for (job, instance) in instances {
       warnings.append("job \(job) is lost; its instance was \(instance): see with the provider whether it still runs")

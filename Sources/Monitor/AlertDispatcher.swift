@@ -19,6 +19,8 @@ package actor AlertDispatcher {
   private var busy: [String: Task<Void, Never>] = [:]
   /// Deliveries that a channel's task has in hand.
   private var inHand: Set<Int64> = []
+  /// Deliveries that ended while the outbox was being read: what was read of them is old.
+  private var endedMeanwhile: Set<Int64> = []
   private var isPumping = false
   private var pumpAgain = false
   private var isClosing = false
@@ -79,9 +81,12 @@ package actor AlertDispatcher {
 
   private func startDue() async throws {
     let now = clock.now()
+    endedMeanwhile = []
     let due = try await store.dueDeliveries(at: now, limit: Self.batch + inHand.count)
     var batches: [String: [Delivery]] = [:]
-    for delivery in due where !inHand.contains(delivery.id) { batches[delivery.channel, default: []].append(delivery) }
+    for delivery in due where !inHand.contains(delivery.id) && !endedMeanwhile.contains(delivery.id) {
+      batches[delivery.channel, default: []].append(delivery)
+    }
     for (channel, deliveries) in batches where busy[channel] == nil {
       for delivery in deliveries { inHand.insert(delivery.id) }
       busy[channel] = Task {
@@ -105,7 +110,10 @@ package actor AlertDispatcher {
 
   private func send(_ deliveries: [Delivery], through name: String) async {
     for delivery in deliveries {
-      defer { inHand.remove(delivery.id) }
+      defer {
+        inHand.remove(delivery.id)
+        endedMeanwhile.insert(delivery.id)
+      }
       if isClosing || Task.isCancelled { continue }
       let outcome = await push(delivery, through: name)
       await record(outcome, of: delivery)

@@ -146,27 +146,6 @@ struct SetupTests {
     }
   }
 
-  @Test(
-    "colours only on a terminal, and never against NO_COLOR or on a dumb one", .enabled(if: TerminalSession.isAvailable)
-  )
-  func colors() async throws {
-    try await Workplace.run { place in
-      try place.calculation("bad", "exit 1")
-      let id = try await place.job("bad")
-      #expect(try await place.cloudjobs("watch", "--until-idle").code == 0)
-      for (environment, colored) in [("", true), ("NO_COLOR=1", false), ("TERM=dumb", false)] {
-        try await TerminalSession.run(
-          place, "env \(environment) '\(Workplace.executable)' list; echo ended", width: 130
-        ) { terminal in
-          try await terminal.shows("ended")
-          let row = try await terminal.screen(escapes: true).split(separator: "\n").first { $0.contains(id) }
-          let shown = try #require(row)
-          #expect(shown.contains("\u{1B}[") == colored, "\(environment)")
-        }
-      }
-    }
-  }
-
   // MARK: Completion
 
   @Test("bash completes commands, options and the ids of jobs", .enabled(if: Workplace.has("bash")))
@@ -201,7 +180,6 @@ struct SetupTests {
       #expect(try await complete("cloudjobs", "terminate", "abcd0001", "ab").contains("abcd0002"))
       #expect(try await complete("cloudjobs", "logs", "--db", "jobs.db", "abcd0001").contains("abcd0001"))
       #expect(try await complete("cloudjobs", "history", "--db", "none.db", "a").isEmpty)
-      #expect(try await complete("cloudjobs", "list", "--status", "run") == ["running"])
     }
   }
 

@@ -96,29 +96,6 @@ struct TerminateTests {
     }
   }
 
-  @Test("asks on a terminal, and no is the answer to everything but yes", .enabled(if: TerminalSession.isAvailable))
-  func asks() async throws {
-    try await Workplace.run { place in
-      try place.calculation("endless", Self.endless)
-      let id = try await place.job("endless")
-      let command = "'\(Workplace.executable)' terminate \(id); echo \"ended with $?\""
-      try await TerminalSession.run(place, "\(command); \(command)") { terminal in
-        try await terminal.shows("Are you sure you want to terminate this job? (y/N):")
-        try await terminal.enter()
-        var screen = try await terminal.shows("ended with")
-        #expect(screen.contains("Nothing was terminated."))
-        try await eventually("it asks again") {
-          screen = try await terminal.screen()
-          return screen.components(separatedBy: "(y/N):").count == 3
-        }
-        try await terminal.type("y")
-        try await terminal.enter()
-        try await terminal.shows("Job \(id) marked as terminated in database")
-      }
-      #expect(try await place.object("status", id)["status"] as? String == "terminated")
-    }
-  }
-
   @Test("refuses a job on a cloud that this version can't reach, unless somebody vouches for its end")
   func unreachableProvider() async throws {
     try await Workplace.run { place in
