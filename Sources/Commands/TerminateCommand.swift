@@ -119,7 +119,7 @@ package struct TerminateCommand: AsyncParsableCommand {
       if job.isOpen {
         left.append(id)
       } else if job.state == .terminated {
-        if job.attempt.instance?.spotRequestID != nil { console.out("Also cancelled spot instance request") }
+        if !forget, job.attempt.instance?.spotRequestID != nil { console.out("Also cancelled spot instance request") }
         console.out("Job \(id) marked as terminated in database")
       } else {
         console.out("Job \(id) had \(job.state.rawValue) before it was terminated; its instance is gone")
