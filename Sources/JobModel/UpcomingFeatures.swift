@@ -1,4 +1,5 @@
 // A misspelled upcoming feature is ignored in silence, so the compiler is asked whether each one is really on.
+// One loop in Package.swift sets them for all targets, so asking in one target answers for all.
 #if !hasFeature(ExistentialAny)
   #error("ExistentialAny is off: see the settings loop in Package.swift")
 #endif

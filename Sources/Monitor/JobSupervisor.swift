@@ -1,5 +1,5 @@
 package import JobModel
-package import JobStore
+internal import JobStore
 
 /// Looks after one job: takes its inputs one at a time, decides, commits, and hands the effects to the pool.
 ///
@@ -26,7 +26,6 @@ package actor JobSupervisor {
   }
 
   var job: Job { machine.job }
-  package var currentLease: Lease { lease }
 
   func view(now: Timestamp) -> JobView {
     JobView(job: machine.job, nextAction: machine.nextAction(now: now))

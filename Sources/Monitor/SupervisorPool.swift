@@ -87,9 +87,6 @@ package actor SupervisorPool {
     if !due.isEmpty { await turn(due, .tick) }
   }
 
-  /// Makes every job due at once.
-  package func pollAll(now: Timestamp) async { await turn(Array(supervisors.keys), .adopted) }
-
   /// Sends one input to many jobs by a bounded number of workers.
   private func turn(_ jobs: [JobID], _ input: Input) async {
     let targets = jobs.compactMap { supervisors[$0] }
