@@ -69,6 +69,7 @@ let package = Package(
       name: "Monitor",
       dependencies: [
         "JobModel", "JobStore", "ProviderKit", "Notifiers", "Transport", log,
+        .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "HeapModule", package: "swift-collections"),
       ]),
     .testTarget(name: "MonitorTests", dependencies: ["Monitor", "TestSupport"]),

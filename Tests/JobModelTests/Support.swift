@@ -72,6 +72,17 @@ struct Driver {
     return send(.observed(sequence: sequence, observation))
   }
 
+  /// Observes the same again and again, as often as a watcher does.
+  @discardableResult
+  mutating func observe(_ observation: Observation, every pause: Duration = .seconds(15), for time: Duration)
+    -> [Effect]
+  {
+    let end = now + time
+    var effects: [Effect] = []
+    while now < end { effects += observe(observation, after: min(pause, end - now)) }
+    return effects
+  }
+
   mutating func launch() {
     send(.launch)
     send(.launchAnswered(attempt: 1, .launched(makeLaunched(at: now))))

@@ -236,16 +236,19 @@ struct Walk {
         limit: maybe(number(0...5))),
       number(0...6), ["", "j", "job1", "J", "%"][number(0...4)], id(name())
     )
+    let last = chance(50) ? 0 : Int64(number(0...40))
     return Step(name: "query") { store in
       var parts: [String] = []
       parts.append("\(try await store.jobs(query))")
       parts.append("\(try await store.summary(query))")
       parts.append("\(try await store.ids(prefix: prefix, limit: limit))")
-      parts.append("\(try await store.events(of: one, limit: limit))")
+      parts.append("\(try await store.events(of: one, after: last, limit: limit))")
       parts.append("\(try await store.recentEvents(limit: limit))")
       parts.append("\(try await store.openRequests(of: one))")
-      parts.append("\(try await store.dueDeliveries(at: moment, limit: limit))")
-      parts.append("\(try await store.nextDeliveryAt() as Any)")
+      for channel in ["mail", "hook"] {
+        parts.append("\(try await store.dueDeliveries(through: channel, at: moment, limit: limit))")
+      }
+      parts.append("\(try await store.nextDeliveries().sorted { $0.key < $1.key })")
       let found = try await store.deliveries(deliveryQuery)
       parts.append("\(found)")
       return Answer(text: parts.joined(separator: "\n"), deliveries: found.map(\.id))
