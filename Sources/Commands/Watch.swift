@@ -15,6 +15,7 @@ struct Watch {
   let command: WatchCommand
 
   func run() async throws {
+    Memory.useOneHeap()
     signal(SIGPIPE, SIG_IGN)
     let store = try await context.openForWriting()
     let clients = Channels.Clients()

@@ -8,7 +8,8 @@ internal import JobStore
 package actor JobSupervisor {
   package nonisolated let id: JobID
   private var machine: JobMachine
-  private var lease: Lease
+  /// Of the lease; the job and the owner are known.
+  private let epoch: Int64
   private var inbox: [Letter] = []
   private var isTurning = false
   private var retirement: Retirement?
@@ -30,7 +31,7 @@ package actor JobSupervisor {
   init(claim: Claim) {
     id = claim.job.id
     machine = JobMachine(job: claim.job)
-    lease = claim.lease
+    epoch = claim.lease.epoch
   }
 
   var job: Job { machine.job }
@@ -42,18 +43,31 @@ package actor JobSupervisor {
   /// Delivers one input. Returns when the turn that handles it is over, or at once if a turn is under way.
   func send(_ letter: Letter, in pool: SupervisorPool) async {
     guard retirement == nil else { return await takeLate(letter.input, in: pool) }
-    inbox.append(letter)
-    guard !isTurning else { return }
+    // What could not be handled before comes first.
+    guard !isTurning, inbox.isEmpty else {
+      inbox.append(letter)
+      if !isTurning { await drain(in: pool) }
+      return
+    }
+    isTurning = true
+    let isDone = await handle(letter, in: pool)
+    isTurning = false
+    // Nothing was written, so nothing has happened: the machine stays as it was and the input comes again.
+    if !isDone { inbox.insert(letter, at: 0) } else if !inbox.isEmpty { await drain(in: pool) }
+  }
+
+  private func drain(in pool: SupervisorPool) async {
     isTurning = true
     defer { isTurning = false }
-    while !inbox.isEmpty, retirement == nil {
-      let next = inbox.removeFirst()
+    while let next = inbox.first, retirement == nil {
+      inbox.removeFirst()
       guard await handle(next, in: pool) else {
-        // Nothing was written, so nothing has happened: the machine stays as it was and the input comes again.
         inbox.insert(next, at: 0)
         return
       }
     }
+    // An empty array keeps its memory, for which an idle job has no use.
+    inbox = []
   }
 
   /// Gives the job up without a word: another supervisor speaks for it.
@@ -74,6 +88,7 @@ package actor JobSupervisor {
   /// One turn. False if the store did not take the change.
   private func handle(_ letter: Letter, in pool: SupervisorPool) async -> Bool {
     let context = pool.context
+    let lease = Lease(job: id, owner: context.owner, epoch: epoch)
     let now = context.clock.now()
     var trial = machine
     let decision = trial.decide(letter.input, now: now, policy: context.policy(for: machine.job.provider))

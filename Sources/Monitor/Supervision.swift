@@ -85,7 +85,8 @@ package actor Supervision {
       expiresAt: now + options.ttl)
     try await context.store.acquire(holder, ttl: options.ttl, at: now)
     await renewed(at: now)
-    housekeepingAt = now + .seconds(60)
+    // Soon, since much was read to begin with.
+    housekeepingAt = now + .seconds(5)
   }
 
   /// Drives everything until `isDone` says so (asked once a tick), until `stop()`, or until the lease is lost.
@@ -270,6 +271,7 @@ package actor Supervision {
     guard options.role == .watch, now >= housekeepingAt else { return }
     housekeepingAt = now + .seconds(60)
     ignoredRequests = []
+    Memory.giveBack()
     do { try await housekeeping() } catch {
       context.logger.error("Housekeeping failed", metadata: ["error": "\(error)"])
     }

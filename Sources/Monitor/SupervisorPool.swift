@@ -13,6 +13,7 @@ package actor SupervisorPool {
 
   private var supervisors: [JobID: JobSupervisor] = [:]
   private var deadlines = Deadlines()
+  private var texts = SharedTexts()
   private var health: [ProviderName: ProviderHealth] = [:]
 
   /// Jobs whose observation was asked for, by provider, in the order of asking.
@@ -77,6 +78,7 @@ package actor SupervisorPool {
   /// Takes over claimed jobs; each starts with `input` (`.adopted`, or `.launch` for one that was just made).
   package func adopt(_ claims: [Claim], input: Input = .adopted) async {
     for claim in claims {
+      let claim = Claim(lease: claim.lease, job: texts.shared(claim.job))
       // One that was lost while it waited for an answer must not speak for the job any more.
       await supervisors.updateValue(JobSupervisor(claim: claim), forKey: claim.job.id)?.retire()
     }
@@ -178,6 +180,7 @@ package actor SupervisorPool {
   private func callEnded() {
     runningCalls -= 1
     startCalls()
+    if waitingCalls.isEmpty { (waiting, waitingCalls) = ([], [:]) }
   }
 
   private nonisolated func perform(_ call: Call) async {
@@ -282,6 +285,8 @@ package actor SupervisorPool {
     let count = min(asked[provider]?.count ?? 0, observeLimit(provider))
     guard count > 0, !isClosing else {
       pumps[provider, default: 1] -= 1
+      // What held the questions of many jobs is given back.
+      if asks.isEmpty { (asks, asked) = ([:], [:]) }
       return []
     }
     let batch = asked[provider]?.prefix(count).compactMap { asks.removeValue(forKey: $0) } ?? []
