@@ -87,7 +87,7 @@ let package = Package(
     // @main only.
     .executableTarget(name: "cloudjobs", dependencies: ["Commands"]),
 
-    // Manual clock, recording notifier, scripted provider, loopback servers, contract suites.
+    // Manual clock, recording notifier, scripted provider, loopback servers, a terminal, contract suites.
     .target(
       name: "TestSupport",
       dependencies: ["JobModel", "JobStore", "ProviderKit", "Notifiers", "Monitor"],
