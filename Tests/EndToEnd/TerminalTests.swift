@@ -36,6 +36,8 @@ struct TerminalTests {
         let screen = try await terminal.draws(1)
         #expect(screen.wraps == first.wraps, "\(width): \(screen)")
         #expect(screen.lines.count == height)
+        // To the last column.
+        #expect(screen.lines.contains(String(repeating: "─", count: width)), "\(width): \(screen)")
         #expect(screen.lines.contains { $0.hasPrefix(title) }, "\(width): \(screen)")
         #expect(screen.lines.contains { $0.hasPrefix(id) }, "\(width): \(screen)")
         #expect(screen.lines.last?.contains("  \(other)  別の") == true, "\(width): \(screen)")
