@@ -22,7 +22,7 @@ let package = Package(
   targets: [
     // Words, states, decisions: no I/O.
     .target(name: "JobModel"),
-    .testTarget(name: "JobModelTests", dependencies: ["JobModel"]),
+    .testTarget(name: "JobModelTests", dependencies: ["JobModel", "TestSupport"]),
 
     // libcurl, loaded at first use.
     .target(name: "CCurl", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
@@ -62,7 +62,7 @@ let package = Package(
     .target(
       name: "Configuration",
       dependencies: ["JobModel", .product(name: "Subprocess", package: "swift-subprocess")]),
-    .testTarget(name: "ConfigurationTests", dependencies: ["Configuration"]),
+    .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "TestSupport"]),
 
     // Supervisors, the watch loop, the alert dispatcher.
     .target(
@@ -88,7 +88,8 @@ let package = Package(
     // @main only.
     .executableTarget(name: "cloudjobs", dependencies: ["Commands"]),
 
-    // Manual clock, recording notifier, scripted provider, loopback servers, contract suites.
+    // Manual clock, random numbers by seed, recording notifier, scripted provider, loopback servers, a terminal, contract
+    // suites.
     .target(
       name: "TestSupport",
       dependencies: ["JobModel", "JobStore", "ProviderKit", "Notifiers", "Monitor"],

@@ -33,9 +33,9 @@ final class Terminal: Sendable {
 
   /// Draws over what is there, so that nothing flickers.
   func show(_ lines: [String]) {
-    var text = "\u{1B}[?2026h\u{1B}[H"
-    for (index, line) in lines.enumerated() { text += line + "\u{1B}[K" + (index < lines.count - 1 ? "\r\n" : "") }
-    Self.write(text + "\u{1B}[J\u{1B}[?2026l")
+    // Erased before it is written: after a line as wide as the terminal, xterm would erase its last letter.
+    let text = lines.map { "\u{1B}[K" + $0 }.joined(separator: "\r\n")
+    Self.write("\u{1B}[?2026h\u{1B}[H\(text)\u{1B}[?2026l")
   }
 
   /// Gives the terminal back as it was. May be called twice.

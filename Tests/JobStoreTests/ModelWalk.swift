@@ -1,4 +1,5 @@
 import JobModel
+import TestSupport
 import Testing
 
 @testable import JobStore
@@ -57,7 +58,7 @@ struct Step: Sendable {
 
 /// Makes steps out of a seed and of the leases that earlier steps gave out.
 struct Walk {
-  private var random: Seeded
+  private var random: SeededGenerator
   private var now: Int64 = 0
   private var leases: [Lease] = []
   private var deliveries: [Int64] = []
@@ -66,7 +67,7 @@ struct Walk {
   private static let names = (0..<12).map { "job\($0)" } + ["Job-x", "j_b"]
   private static let owners = ["a", "b", "c"].map(OwnerID.init(rawValue:))
 
-  init(seed: UInt64) { random = Seeded(seed) }
+  init(seed: UInt64) { random = SeededGenerator(seed: seed) }
 
   mutating func learn(from answer: Answer) {
     leases += answer.leases

@@ -5,18 +5,6 @@ import ProviderKit
 import TestSupport
 import Testing
 
-/// xorshift64*: the same numbers in every run.
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-  init(seed: UInt64) { state = seed | 1 }
-  mutating func next() -> UInt64 {
-    state ^= state >> 12
-    state ^= state << 25
-    state ^= state >> 27
-    return state &* 2_685_821_657_736_338_717
-  }
-}
-
 @Suite struct RobustnessTests {
   @Test func twentyLaunchesAtOnceAreOneInstance() async throws {
     let ground = try Ground()
