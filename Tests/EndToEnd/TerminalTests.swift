@@ -47,7 +47,7 @@ struct TerminalTests {
       let left = try await terminal.ends()
       #expect(left.code == 0, "\(left)")
       #expect(left.isGivenBack, "\(left)")
-      #expect(left.lines.allSatisfy(\.isEmpty), "\(left)")
+      #expect(left.lines.allSatisfy { $0.isEmpty }, "\(left)")
       #expect(left.unknown.isEmpty)
       #expect(try await place.object("status", id, "--offline")["status"] as? String == "running")
     }
