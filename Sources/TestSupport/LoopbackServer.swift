@@ -33,7 +33,7 @@ package final class LoopbackServer: Sendable {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: python)
     process.arguments =
-      ["-u", servers.appendingPathComponent("\(script).py").path, "--record", record] + arguments
+      ["-u", Self.script(script).path, "--record", record] + arguments
     let lifeline = Pipe()
     let output = Pipe()
     process.standardInput = lifeline
@@ -87,6 +87,9 @@ package final class LoopbackServer: Sendable {
     .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 
   private static let servers = packageRoot.appendingPathComponent("Sources/TestSupport/Servers")
+
+  /// A program of `Servers/`, by its name without the ending.
+  package static func script(_ name: String) -> URL { servers.appendingPathComponent("\(name).py") }
 
   /// `CLOUDJOBS_TEST_PYTHON`, else the package's `.venv`, else the system's.
   package static let python: String = {
