@@ -35,7 +35,8 @@ package struct BackupCommand: AsyncParsableCommand {
       report = try await store.backup(to: target, replacing: force)
     } catch {
       await store.close()
-      if error.code == .exists {
+      // No --force helps against writing a database over itself.
+      if error.code == .exists, !Self.isSameFile(target, context.databasePath) {
         throw CommandError(.cantCreate, "\(error.message). Name another file, or add --force to replace it")
       }
       throw error
@@ -53,6 +54,13 @@ package struct BackupCommand: AsyncParsableCommand {
       context.console.out(report.path)
       context.console.note("\(jobs) jobs, \(StatusReport.grouped(report.bytes)) bytes, verified.")
     }
+  }
+
+  private static func isSameFile(_ one: String, _ other: String) -> Bool {
+    var first = stat()
+    var second = stat()
+    guard stat(one, &first) == 0, stat(other, &second) == 0 else { return false }
+    return first.st_dev == second.st_dev && first.st_ino == second.st_ino
   }
 
   private static func standardName(_ context: CommandContext) -> String {
@@ -85,8 +93,12 @@ package struct RestoreCommand: AsyncParsableCommand {
 
   package func run() async throws {
     let context = try CommandContext.make(global)
-    let report = try await Restore.run(
-      from: context.absolute(source), to: context.storeOptions(readOnly: false), force: force)
+    let source = context.absolute(source)
+    guard FileManager.default.fileExists(atPath: source) else {
+      throw CommandError(
+        .noInput, "there is no backup at \(printable(source)). Name a file that `cloudjobs backup` has written")
+    }
+    let report = try await Restore.run(from: source, to: context.storeOptions(readOnly: false), force: force)
     context.console.out("\(report.counts["jobs"] ?? 0) jobs restored to \(context.databasePath)")
     if let kept = report.replaced { context.console.note("The replaced database is kept as \(kept)") }
   }
@@ -210,9 +222,12 @@ package struct ImportCommand: AsyncParsableCommand {
   package func run() async throws {
     let context = try CommandContext.make(global, format: output.format)
     let offset = try timezone.map(Self.offset)
+    let source = context.absolute(file)
+    // Before the database is opened, which would make one.
+    try await Self.checkSource(source, context)
     let store = try await context.openForWriting()
     let zone: @Sendable (CalendarTime) -> Int = { time in offset ?? LocalZone.offset(at: time) }
-    let report = try await StoreActor.importLegacy(from: context.absolute(file), into: store, timeZone: zone)
+    let report = try await StoreActor.importLegacy(from: source, into: store, timeZone: zone)
     await store.close()
     switch context.format {
     case .json:
@@ -226,6 +241,32 @@ package struct ImportCommand: AsyncParsableCommand {
     case .text:
       for warning in report.warnings { context.console.note(printable(warning)) }
       context.console.out("\(report.imported.count) jobs imported, \(report.skipped.count) were here already")
+    }
+  }
+
+  private static func checkSource(_ source: String, _ context: CommandContext) async throws {
+    let kind: DatabaseKind
+    do {
+      kind = try await DatabaseKind.find(source)
+    } catch {
+      var refusal = error
+      if [.notADatabase, .foreign].contains(refusal.code) {
+        refusal.remedy = "Name a cloud_jobs.db of the Python tool; this file was left as it is."
+      }
+      throw refusal
+    }
+    switch kind {
+    case .blank:
+      throw CommandError(
+        .noInput, "there are no jobs at \(printable(source)). Name a cloud_jobs.db of the Python tool")
+    case .current, .older:
+      throw CommandError(
+        .badData,
+        "\(printable(source)) is a database of cloudjobs, not of the Python tool. Use it as it is, with --db")
+    case .legacy:
+      guard source == context.databasePath else { return }
+      throw CommandError(
+        .usage, "\(printable(source)) is the database itself; the next command converts it. See: cloudjobs list")
     }
   }
 
