@@ -45,7 +45,7 @@ let package = Package(
     // The Provider protocol, coalescing, and the one bootstrap script.
     .target(
       name: "ProviderKit", dependencies: ["JobModel", log],
-      resources: [.embedInCode("Resources/bootstrap.sh")]),
+      resources: [.embedInCode("Resources/bootstrap.sh"), .embedInCode("Resources/sync.sh")]),
     .testTarget(name: "ProviderKitTests", dependencies: ["ProviderKit", "TestSupport"]),
 
     // One folder a provider.

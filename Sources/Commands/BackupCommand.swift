@@ -35,7 +35,8 @@ package struct BackupCommand: AsyncParsableCommand {
       report = try await store.backup(to: target, replacing: force)
     } catch {
       await store.close()
-      if error.code == .exists {
+      // No --force helps against writing a database over itself.
+      if error.code == .exists, !Self.isSameFile(target, context.databasePath) {
         throw CommandError(.cantCreate, "\(error.message). Name another file, or add --force to replace it")
       }
       throw error
@@ -53,6 +54,13 @@ package struct BackupCommand: AsyncParsableCommand {
       context.console.out(report.path)
       context.console.note("\(jobs) jobs, \(StatusReport.grouped(report.bytes)) bytes, verified.")
     }
+  }
+
+  private static func isSameFile(_ one: String, _ other: String) -> Bool {
+    var first = stat()
+    var second = stat()
+    guard stat(one, &first) == 0, stat(other, &second) == 0 else { return false }
+    return first.st_dev == second.st_dev && first.st_ino == second.st_ino
   }
 
   private static func standardName(_ context: CommandContext) -> String {

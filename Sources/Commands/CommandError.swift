@@ -53,7 +53,7 @@ package struct CommandError: Error, Sendable, CustomStringConvertible {
     case .held, .busy, .overloaded: .tryAgain
     case .exists: .cantCreate
     case .closed: .software
-    case .notADatabase, .foreign, .newerSchema, .damaged: .badData
+    case .notADatabase, .foreign, .newerSchema, .needsMigration, .damaged: .badData
     case .notFound: .noInput
     case .readOnly, .notPermitted: .notPermitted
     case .networkFileSystem: .configuration

@@ -26,9 +26,12 @@ package struct ImportCommand: AsyncParsableCommand {
   package func run() async throws {
     let context = try CommandContext.make(global, format: output.format)
     let offset = try timezone.map(Self.offset)
+    let source = context.absolute(file)
+    // Before the database is opened, which would make one.
+    try await Self.checkSource(source, context)
     let store = try await context.openForWriting()
     let zone: @Sendable (CalendarTime) -> Int = { time in offset ?? LocalZone.offset(at: time) }
-    let report = try await StoreActor.importLegacy(from: context.absolute(file), into: store, timeZone: zone)
+    let report = try await StoreActor.importLegacy(from: source, into: store, timeZone: zone)
     await store.close()
     switch context.format {
     case .json:
@@ -42,6 +45,32 @@ package struct ImportCommand: AsyncParsableCommand {
     case .text:
       for warning in report.warnings { context.console.note(printable(warning)) }
       context.console.out("\(report.imported.count) jobs imported, \(report.skipped.count) were here already")
+    }
+  }
+
+  private static func checkSource(_ source: String, _ context: CommandContext) async throws {
+    let kind: DatabaseKind
+    do {
+      kind = try await DatabaseKind.find(source)
+    } catch {
+      var refusal = error
+      if [.notADatabase, .foreign].contains(refusal.code) {
+        refusal.remedy = "Name a cloud_jobs.db of the Python tool; this file was left as it is."
+      }
+      throw refusal
+    }
+    switch kind {
+    case .blank:
+      throw CommandError(
+        .noInput, "there are no jobs at \(printable(source)). Name a cloud_jobs.db of the Python tool")
+    case .current, .older:
+      throw CommandError(
+        .badData,
+        "\(printable(source)) is a database of cloudjobs, not of the Python tool. Use it as it is, with --db")
+    case .legacy:
+      guard source == context.databasePath else { return }
+      throw CommandError(
+        .usage, "\(printable(source)) is the database itself; the next command converts it. See: cloudjobs list")
     }
   }
 

@@ -1,4 +1,5 @@
 package import ArgumentParser
+internal import Foundation
 internal import JobStore
 
 package struct RestoreCommand: AsyncParsableCommand {
@@ -23,8 +24,12 @@ package struct RestoreCommand: AsyncParsableCommand {
 
   package func run() async throws {
     let context = try CommandContext.make(global)
-    let report = try await Restore.run(
-      from: context.absolute(source), to: context.storeOptions(readOnly: false), force: force)
+    let source = context.absolute(source)
+    guard FileManager.default.fileExists(atPath: source) else {
+      throw CommandError(
+        .noInput, "there is no backup at \(printable(source)). Name a file that `cloudjobs backup` has written")
+    }
+    let report = try await Restore.run(from: source, to: context.storeOptions(readOnly: false), force: force)
     context.console.out("\(report.counts["jobs"] ?? 0) jobs restored to \(context.databasePath)")
     if let kept = report.replaced { context.console.note("The replaced database is kept as \(kept)") }
   }

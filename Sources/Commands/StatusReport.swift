@@ -12,6 +12,8 @@ struct StatusReport {
   var live: Observation?
   var inputs: FileCount?
   var logFile: String?
+  /// Where the results lie on this machine.
+  var folder: String?
   var events: [StoredEvent]
   var undelivered: [Delivery]
   var watcher: Holder?
@@ -26,6 +28,7 @@ struct StatusReport {
       watcher: try await context.liveWatcher(store))
     guard let reference = InstanceReference(job), let provider = context.provider(job.provider) else { return report }
     report.logFile = (provider as? any LogProviding)?.logFile(of: reference)
+    report.folder = (provider as? any WorkFolderProviding)?.workFolder(of: reference)
     report.inputs = await (provider as? any FileListing)?.inputs(of: reference)
     if !offline, job.isOpen { report.live = await provider.observe([reference])[reference.token] }
     return report
@@ -37,6 +40,7 @@ struct StatusReport {
     members["input_files"] =
       inputs.map { .object(["count": .integer(Int64($0.files)), "bytes": .integer($0.bytes)]) } ?? .null
     members["log_file"] = .optional(logFile)
+    members["results"] = folder.map { .object(["folder": .string($0)]) } ?? .null
     members["events"] = .array(events.map(JobDocument.event))
     members["undelivered_alerts"] = .array(undelivered.map(JobDocument.delivery))
     members["watched"] = .bool(watcher != nil)
@@ -137,9 +141,10 @@ struct StatusReport {
       lines.append("Files: \(inputs.files)")
       lines.append("Total size: \(Self.grouped(inputs.bytes)) bytes")
     }
-    if job.spec.gdrivePath != nil || logFile != nil {
+    if job.spec.gdrivePath != nil || logFile != nil || folder != nil {
       lines += ["", "RESULTS:", String(repeating: "-", count: 40)]
-      if let logFile { lines.append("Output: \(logFile)") }
+      if let folder { lines.append("Folder: \(printable(folder))") }
+      if let logFile { lines.append("Output: \(printable(logFile))") }
       if let path = job.spec.gdrivePath { lines.append("Google Drive: \(printable(path))") }
       lines.append("Last sync: \(job.attempt.syncedAt.map(LocalZone.text) ?? "never")")
     }

@@ -19,6 +19,9 @@ package enum ConfigurationSchema {
         "The channels that carry alerts, by the names that you give them."),
     ]))
 
+  /// Sections that are checked and kept, and that nothing in this version reads.
+  static let withoutEffect: Set = ["hardware", "aws", "gcp", "azure", "docker", "sync"]
+
   // MARK: The sections of the Python tool
 
   static let hardware = Schema.Fields(
@@ -109,7 +112,7 @@ package enum ConfigurationSchema {
   static let local = Schema.Fields([
     Schema.Field(
       "directory", .text(.path), standard: "cloud_jobs.local",
-      "The folder in which each instance has a folder of its own."),
+      "The folder in which each instance has a folder of its own. A relative one lies beside the database."),
     Schema.Field("instance_type", .text(.line), standard: "local", "What instances are called in tables."),
     Schema.Field("region", .text(.line), standard: "localhost", "What the place is called in tables."),
     Schema.Field(

@@ -13,7 +13,7 @@ package import ProviderKit
 ///
 /// All truth is on disk and in /proc; what the actor remembers only saves reading it again. Whoever is killed between
 /// two steps leaves either nothing or an instance that the next `launch`, `find` or `observe` meets.
-package actor LocalProvider: Provider, LogProviding, FileListing {
+package actor LocalProvider: Provider, LogProviding, WorkFolderProviding, FileListing {
   package nonisolated let name = ProviderName.local
   package nonisolated let billing: BillingRule
   package nonisolated let observeLimit = 1000
@@ -144,6 +144,10 @@ package actor LocalProvider: Provider, LogProviding, FileListing {
 
   package nonisolated func logFile(of instance: InstanceReference) -> String {
     InstanceDirectory(root: settings.root, token: instance.token).file(BootstrapScript.File.output)
+  }
+
+  package nonisolated func workFolder(of instance: InstanceReference) -> String {
+    InstanceDirectory(root: settings.root, token: instance.token).file(BootstrapScript.File.work)
   }
 
   package func inputs(of instance: InstanceReference) async -> FileCount? {

@@ -13,6 +13,8 @@ package enum BootstrapScript {
     package static let identity = "identity"
     package static let beacon = "beacon.json"
     package static let output = "output.log"
+    /// The folder in which the calculation runs.
+    package static let work = "work"
     package static let staged = "staged"
     /// Its presence asks for the end.
     package static let terminate = "terminate"

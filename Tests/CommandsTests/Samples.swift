@@ -7,6 +7,16 @@ import Monitor
 let epoch = Timestamp(seconds: 1_800_000_000)
 
 enum Samples {
+  /// A console that is no terminal.
+  static func console(
+    sink: @escaping @Sendable (Console.Stream, String) -> Void = { _, _ in },
+    source: @escaping @Sendable () -> String? = { nil }
+  ) -> Console {
+    Console(
+      isOutputTerminal: false, isErrorTerminal: false, isInputTerminal: false, usesColor: false, sink: sink,
+      source: source)
+  }
+
   /// A job that was made at `epoch`, `age` ago in its present state.
   static func job(
     _ id: String = "a1b2c3d4", _ state: JobState = .running, name: String = "water", provider: ProviderName = .aws,

@@ -137,10 +137,21 @@ struct StatusReportTests {
     #expect(!job.isEmpty)
     #expect(
       Set(document.keys).subtracting(job.keys) == [
-        "observation", "input_files", "log_file", "events", "undelivered_alerts", "watched",
+        "observation", "input_files", "log_file", "results", "events", "undelivered_alerts", "watched",
       ])
+    #expect(document["results"] == .null)
     #expect(document["observation"]?["answer"]?.string == "absent")
     #expect(document["watched"]?.bool == true)
+  }
+
+  @Test("says where the results lie, if the provider knows")
+  func folder() {
+    var report = report(Samples.job())
+    report.folder = "/jobs/a\nb/work"
+    report.logFile = "/jobs/a\nb/output.log"
+    #expect(text(report).suffix(3).first == "Folder: /jobs/a\u{FFFD}b/work")
+    #expect(text(report).allSatisfy { $0.isHarmless })
+    #expect(report.document["results"]?["folder"]?.string == "/jobs/a\nb/work")
   }
 
   @Test(

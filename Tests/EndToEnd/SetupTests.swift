@@ -180,6 +180,12 @@ struct SetupTests {
       #expect(try await complete("cloudjobs", "terminate", "abcd0001", "ab").contains("abcd0002"))
       #expect(try await complete("cloudjobs", "logs", "--db", "jobs.db", "abcd0001").contains("abcd0001"))
       #expect(try await complete("cloudjobs", "history", "--db", "none.db", "a").isEmpty)
+      // The Tab key converts nothing.
+      let before = try place.bytes("old.db")
+      let files = try place.files()
+      #expect(try await complete("cloudjobs", "history", "--db", "old.db", "a").isEmpty)
+      #expect(try place.bytes("old.db") == before)
+      #expect(try place.files() == files)
     }
   }
 

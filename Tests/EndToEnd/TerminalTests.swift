@@ -195,4 +195,59 @@ struct TerminalTests {
       try await shell.shows("ready> cloudjobs status \(first)")
     }
   }
+
+  @Test("Ctrl-Z gives the terminal back, and the table comes again with the program")
+  func suspend() async throws {
+    try await Workplace.run { place in
+      let terminal = try place.terminal("watch")
+      try await terminal.draws(1)
+      try await terminal.send("\u{1A}")
+      let stopped = try await terminal.stops()
+      #expect(stopped.isGivenBack, "\(stopped)")
+      try await terminal.signal(SIGCONT)
+      let again = try await terminal.draws(2)
+      #expect(again.alternate && !again.cursor, "\(again)")
+      try await terminal.send("q")
+      let ended = try await terminal.ends()
+      #expect(ended.code == 0 && ended.isGivenBack, "\(ended)")
+    }
+  }
+
+  @Test("A window that is closed ends the watcher, and the lease is free")
+  func hangUp() async throws {
+    try await Workplace.run { place in
+      let terminal = try place.terminal("watch")
+      try await terminal.draws(1)
+      terminal.close()
+      try await eventually("the lease is free") {
+        try await place.cloudjobs("watch", "--once").code == 0
+      }
+    }
+  }
+
+  @Test("A terminal that knows no escape sequences gets log lines", arguments: ["dumb", ""])
+  func plain(_ term: String) async throws {
+    try await Workplace.run { place in
+      let terminal = try place.terminal("watch", environment: ["TERM": term])
+      try await terminal.shows("Watching")
+      try await terminal.signal(SIGTERM)
+      let ended = try await terminal.ends()
+      #expect(ended.code == 0 && ended.escapes == 0, "\(ended)")
+    }
+  }
+
+  @Test("The question is asked on the terminal also when the output goes elsewhere")
+  func questionBesideAPipe() async throws {
+    try await Workplace.run { place in
+      try place.calculation("endless", "while :; do sleep 0.2; done")
+      let id = try await place.job("endless")
+      let terminal = try place.terminal(
+        command: ["/bin/sh", "-c", "\(Workplace.executable) terminate \(id) | cat >answer"])
+      try await terminal.shows("(y/N)")
+      try await terminal.send("n\r")
+      let ended = try await terminal.ends()
+      #expect(ended.code == 0, "\(ended)")
+      #expect(try await place.object("status", id)["termination"] is NSNull)
+    }
+  }
 }
