@@ -42,7 +42,7 @@ let package = Package(
       ]),
     .testTarget(name: "JobStoreTests", dependencies: ["JobStore", "TestSupport"]),
 
-    // The Provider protocol, coalescing, and the one bootstrap script.
+    // The Provider protocol and the one bootstrap script.
     .target(
       name: "ProviderKit", dependencies: ["JobModel", log],
       resources: [.embedInCode("Resources/bootstrap.sh"), .embedInCode("Resources/sync.sh")]),

@@ -1,14 +1,14 @@
 #!/bin/sh
 # Runs one calculation on an instance, the same way on every provider: stages the inputs, starts the command,
-# keeps the beacon, keeps the limits when nobody watches, ends everything that was started.
-#
-#   sh bootstrap.sh DIR
+# keeps the beacon, keeps the limits when nobody watches, ends everything that was started: sh bootstrap.sh DIR
 #
 # DIR holds job.conf (shell assignments, see BootstrapJob) and the manifest of the inputs. What the script writes there:
 #   identity     pid, start time, boot id, epoch ms; made by a hard link, so the first script in DIR is the only one
-#   beacon.json  the status document, replaced as a whole
+#   beacon.json  the status document, replaced as a whole if the disk has room
 #   output.log   what the calculation printed
 #   staged       number and bytes of the input files
+#   result       a link whose target is no file but says how it ended, which a full disk has room for
+#   reserve      room for the last beacon
 # What others may write there: terminate (the instance is to end), no-final-sync, interrupt (the preemption notice).
 # Times whose name ends in _cs are hundredths of a second.
 set -u
@@ -21,7 +21,7 @@ TAB=$(printf '\t')
 cd "${1:?usage: sh bootstrap.sh DIR}" || exit 74
 DIR=$(pwd -P; echo x)
 DIR=${DIR%??}
-. ./job.conf || exit 65
+command . ./job.conf || exit 65
 export CLOUDJOBS_JOB_ID="$cj_job" CLOUDJOBS_ATTEMPT="$cj_attempt" CLOUDJOBS_TOKEN="$cj_token"
 export CLOUDJOBS_MARK="$cj_token;"
 
@@ -35,9 +35,11 @@ case $(date +%s%3N) in
   *) now() { NOW=$(date +%s%3N); } ;;
 esac
 
-# Hundredths of a second since boot: no process is started for it, and no clock change moves it.
+# Hundredths of a second since boot: needs no process, and no clock change moves it.
 uptime_cs() {
   read -r UP _ </proc/uptime
+  # 0.08 would be an octal number.
+  [ "${UP%.*}" != 0 ] || UP=1.00
   UP=${UP%.*}${UP#*.}
 }
 
@@ -55,7 +57,7 @@ nap() {
 
 # --- processes ---
 
-# Reads /proc/PID/stat; the name in it may hold blanks, brackets and newlines.
+# The name in /proc/PID/stat may hold blanks, brackets and newlines.
 stat_of() {
   stat_line=''
   { while IFS= read -r stat_part; do stat_line="$stat_line $stat_part"; done <"/proc/$1/stat"; } 2>/dev/null
@@ -63,16 +65,17 @@ stat_of() {
   # shellcheck disable=SC2086
   set -- ${stat_line##*')'}
   [ $# -ge 20 ] || return 1
-  STATE=$1 PARENT=$2 SESSION_OF=$4 CPU_OF=$((${12} + ${13} + ${14} + ${15})) START=${20}
+  STATE=$1 PARENT=$2 SESSION_OF=$4 START=${20}
 }
 
 # PIDS: the processes of this instance except its own shells: members of its session and whoever carries its mark.
-# CPU: what they have used, in clock ticks. `read` takes a system call a byte, so this is left to grep and awk.
+# The keeper comes first, so that it is told before its calculation is over.
+# CPU: what they have used, in clock ticks. `read` takes a system call a byte, so grep and awk do it.
 processes() {
   marked=$(grep -lF "CLOUDJOBS_MARK=$cj_token;" /proc/[0-9]*/environ 2>/dev/null)
   # /proc/self is the grep itself, which is to be left out; it is the only one of ours in this picture.
   stats=$(LC_ALL=C grep -aH '' /proc/self/stat /proc/[0-9]*/stat 2>/dev/null)
-  found=$(printf '%s\n%s\n' "$marked" "$stats" | LC_ALL=C awk -v session="$SESSION" -v own=" $$ $SELF $MONITOR " '
+  found=$(printf '%s\n%s\n' "$marked" "$stats" | LC_ALL=C awk -v session="$SESSION" -v first="$CHILD" -v own=" $$ $SELF $MONITOR " '
     { pid = $0; sub(/^\/proc\//, "", pid); sub(/\/.*/, "", pid) }
     /^\/proc\/[0-9]+\/environ$/ { marked[pid] = 1; next }
     { sub(/^\/proc\/[0-9a-z]+\/stat:/, ""); text[pid] = text[pid] " " $0 }
@@ -86,7 +89,7 @@ processes() {
         sub(/.*\)/, "", text[pid])
         if (split(text[pid], field, " ") < 20 || field[1] ~ /[ZX]/ || index(own, " " pid " ") || pid == "self") continue
         if (field[4] != session && !(pid in marked)) continue
-        pids = pids " " pid
+        pids = pid == first ? " " pid pids : pids " " pid
         cpu += field[12] + field[13] + field[14] + field[15]
       }
       printf "%.0f%s\n", cpu, pids
@@ -95,12 +98,11 @@ processes() {
 }
 
 # TERM, the grace period, KILL. 1 if something can't be ended.
+# shellcheck disable=SC2086
 end_processes() {
   processes
   [ -n "$PIDS" ] || return 0
-  # shellcheck disable=SC2086
   kill -TERM $PIDS 2>/dev/null
-  # shellcheck disable=SC2086
   kill -CONT $PIDS 2>/dev/null
   uptime_cs
   kill_at=$((UP + cj_grace_cs)) give_up_at=$((UP + cj_grace_cs + 1000)) pause=2
@@ -112,7 +114,6 @@ end_processes() {
     uptime_cs
     [ "$UP" -lt "$NEXT_BEAT" ] || beacon
     [ "$UP" -ge "$kill_at" ] || continue
-    # shellcheck disable=SC2086
     kill -KILL $PIDS 2>/dev/null
     [ "$UP" -lt "$give_up_at" ] || return 1
   done
@@ -120,9 +121,9 @@ end_processes() {
 
 # --- beacon ---
 
-# A text as it may stand inside a JSON string.
+# $1 as it may stand in a JSON string.
 clean() {
-  CLEAN=$(printf '%s' "$1" | LC_ALL=C tr '"\\' "'/" | LC_ALL=C tr '\000-\037\177' '                                 ' | LC_ALL=C cut -c 1-500)
+  CLEAN=$(printf '%s' "$1" | LC_ALL=C tr '"\\\000-\037\177' "'/ " | LC_ALL=C cut -c 1-500)
 }
 
 beacon() {
@@ -139,14 +140,16 @@ beacon() {
   [ -z "$SYNCED" ] || text="$text,\"lastSyncAt\":$SYNCED"
   [ -z "$CPU_PERCENT" ] || text="$text,\"cpuPercent\":$CPU_PERCENT"
   [ -z "$LAST_MOMENT" ] || text="$text,\"lastMoment\":$LAST_MOMENT"
-  printf '%s}\n' "$text" >"beacon.$SELF" && mv -f "beacon.$SELF" beacon.json
   uptime_cs
   NEXT_BEAT=$((UP + cj_heartbeat_cs))
+  # A full disk has no room for another file, but this one has its block.
+  { printf '%s}\n' "$text" >"beacon.$SELF" && mv -f "beacon.$SELF" beacon.json; } 2>/dev/null ||
+    { rm -f "beacon.$SELF" && printf '%-1500s\n' "$text}" 1<>beacon.json; } 2>/dev/null
 }
 
 # --- monitor: heartbeats, limits and notices, in a process of its own so that the script can wait for the command ---
 
-# Never runs beside a change of phase: it is stopped before and started again after.
+# Never runs beside a change of phase.
 start_monitor() {
   monitor "$1" &
   MONITOR=$!
@@ -164,8 +167,9 @@ stop_monitor() {
   MONITOR=''
 }
 
+# The first reason stays. A link, as a full disk has no room for words in a file.
 ask_end() {
-  [ -e end ] || { printf '%s\n%s\n' "$1" "$2" >end.new && mv -f end.new end; }
+  [ -h end ] || ln -s "$1" end 2>/dev/null
   kill -USR1 $$
 }
 
@@ -177,9 +181,9 @@ monitor() {
   while :; do
     uptime_cs
     wait_cs=$((NEXT_BEAT - UP))
-    [ $wait_cs -le "$cj_notice_cs" ] || wait_cs=$cj_notice_cs
-    [ $wait_cs -ge 1 ] || wait_cs=1
-    seconds $wait_cs
+    [ "$wait_cs" -le "$cj_notice_cs" ] || wait_cs=$cj_notice_cs
+    [ "$wait_cs" -ge 1 ] || wait_cs=1
+    seconds "$wait_cs"
     sleep "$SECONDS_TEXT" &
     NAP=$!
     wait "$NAP"
@@ -189,9 +193,9 @@ monitor() {
     if [ "$1" = limits ]; then
       # The script knows already, unless the signal fell between its last look and its wait.
       if [ -e stop ] || [ -e terminate ]; then kill -USR1 $$; fi
-      if [ -e interrupt ]; then ask_end preempted "$(head -n 1 interrupt)"; fi
+      if [ -e interrupt ]; then ask_end preempted; fi
       uptime_cs
-      if [ -n "$END_CS" ] && [ "$UP" -ge "$END_CS" ]; then ask_end "$END_BY" "$END_TEXT"; fi
+      if [ -n "$END_CS" ] && [ "$UP" -ge "$END_CS" ]; then ask_end "$END_BY"; fi
     fi
     [ "$UP" -ge "$NEXT_BEAT" ] || continue
     [ "$PHASE" != running ] || measure
@@ -208,23 +212,48 @@ measure() {
     [ $used -ge 0 ] || used=0
     CPU_PERCENT=$((used * 100 / (UP - UP_BEFORE)))
     if [ "$CPU_PERCENT" -lt "$cj_idle_percent" ]; then IDLE_FOR=$((IDLE_FOR + UP - UP_BEFORE)); else IDLE_FOR=0; fi
-    if [ -n "$cj_idle_cs" ] && [ $IDLE_FOR -ge "$cj_idle_cs" ]; then ask_end idle "$cj_idle_text"; fi
+    if [ -n "$cj_idle_cs" ] && [ $IDLE_FOR -ge "$cj_idle_cs" ]; then ask_end idle; fi
   fi
   CPU_BEFORE=$CPU UP_BEFORE=$UP
 }
 
-# The script was killed: the monitor ends the instance in its place.
+# The script was killed: the monitor takes its place.
 orphaned() {
   trap : TERM
-  if [ -z "$EXIT$ENDED_BY" ]; then
+  if [ -z "$EXIT$ENDED_BY" ] && ! { learn && [ -z "$BY" ]; }; then
     reason_of_end
     [ "$ENDED_BY" != stopped_outside ] || MESSAGE='the bootstrap script was killed'
   fi
-  CHILD=''
   conclude
 }
 
 # --- the end ---
+
+# The calculation's parent, which records how it ended: a `wait` that a signal interrupts may lose the exit code.
+# A signal is noted, not obeyed: the calculation got it too.
+# shellcheck disable=SC2016
+KEEPER='
+  command . ./job.conf || exit 126
+  by=
+  trap "by=stopped_outside" TERM HUP USR1
+  (
+    cd work || exit 126
+    set -- "$@" /bin/sh -c "$cj_command"
+    cj_environment
+    exec "$@"
+  ) </dev/null >>output.log 2>&1
+  code=$?
+  trap "" TERM HUP USR1
+  [ -z "$by" ] || by=$(readlink end || echo "$by")
+  ln -s "exit=$code;by=$by" result
+  exit $code'
+
+# What was recorded: EXIT, and BY if the calculation was over only after it was asked to end. 1 if nothing is there.
+learn() {
+  [ -n "$STARTED" ] && result=$(readlink result) || return 1
+  BY=${result#*;by=} EXIT=${result%%;*}
+  EXIT=${EXIT#exit=}
+}
 
 reason_of_end() {
   if [ -e terminate ]; then
@@ -232,8 +261,8 @@ reason_of_end() {
   elif [ -e interrupt ]; then
     ENDED_BY=preempted MESSAGE=$(head -n 1 interrupt)
     MESSAGE=${MESSAGE:-the instance was preempted}
-  elif [ -e end ]; then
-    { read -r ENDED_BY; read -r MESSAGE; } <end
+  elif ENDED_BY=$(readlink end); then
+    case $ENDED_BY in "$END_BY") MESSAGE=$END_TEXT ;; idle) MESSAGE=$cj_idle_text ;; esac
   else
     ENDED_BY=stopped_outside MESSAGE="the instance was stopped from outside by SIG${STOP:-TERM}"
   fi
@@ -242,7 +271,7 @@ reason_of_end() {
 final_sync() {
   if [ -z "$cj_final_sync" ] || [ -e no-final-sync ]; then return 0; fi
   [ "$SELF" != $$ ] || start_monitor heartbeats
-  sh -c "$cj_final_sync" </dev/null >>sync.log 2>&1 &
+  (trap - TERM INT HUP USR1 && exec sh -c "$cj_final_sync") </dev/null >>sync.log 2>&1 &
   CHILD=$!
   uptime_cs
   sync_until=$((UP + cj_final_sync_cs)) sync_problem=''
@@ -250,6 +279,7 @@ final_sync() {
     uptime_cs
     if [ -e no-final-sync ] || [ "$UP" -ge "$sync_until" ]; then
       sync_problem='the last sync was not finished'
+      stop_monitor
       end_processes
       break
     fi
@@ -269,14 +299,16 @@ final_sync() {
 # Ends what is left of the calculation, syncs, says so, and leaves.
 conclude() {
   stop_monitor
-  trap : TERM INT HUP USR1
+  # Inherited, so that a signal to the whole group can not cut the last words.
+  trap '' TERM INT HUP USR1
   PHASE=finishing
   beacon
   if end_processes; then
-    if [ -n "$CHILD" ] && [ -z "$EXIT" ]; then
+    # Without a record its writer was killed, and `wait` knows.
+    if [ -z "$EXIT" ] && ! learn && [ -n "$CHILD" ]; then
       wait "$CHILD"
       code=$?
-      if [ -n "$STARTED" ] && [ $code -ne 127 ]; then EXIT=$code; fi
+      case $STARTED:$code in :* | *:127 | *:-1) ;; *) EXIT=$code ;; esac
     fi
   else
     MESSAGE="$MESSAGE${MESSAGE:+; }processes that can not be ended:$PIDS"
@@ -285,31 +317,30 @@ conclude() {
     now
     FINISHED=$NOW
   fi
+  [ -h result ] || ln -s "exit=$EXIT;by=$ENDED_BY" result
+  rm -f reserve
   final_sync
   PHASE=finished CPU_PERCENT=''
-  beacon
-  rm -f stop end.new beacon.[0-9]*
+  # A disk may have room again in a while; a folder that was removed does not come back.
+  uptime_cs
+  give_up_at=$((UP + 3 * cj_grace_cs))
+  until beacon || [ "$UP" -ge "$give_up_at" ] || [ ! -e identity ]; do nap 50; done
+  rm -f stop beacon.[0-9]*
+  trap - TERM INT HUP USR1
   if [ -n "$cj_shutdown" ]; then sh -c "$cj_shutdown"; fi
   exit 0
 }
 
 # Waits for CHILD and sets CODE. 1 if the end was asked for before the child was over.
 attend() {
-  CODE=''
-  if [ -z "$STOP" ]; then
-    wait "$CHILD"
-    CODE=$?
-  fi
-  if [ -n "$STOP" ]; then
-    # An interrupted `wait` returns 128 and the number of the signal.
-    case $CODE in '' | 129 | 130 | 138 | 143) return 1 ;; esac
-  fi
-  return 0
+  [ -n "$STOP" ] || wait "$CHILD"
+  CODE=$?
+  # An interrupted `wait` may have returned the signal. The keeper can't note SIGINT, which it ignores.
+  [ -z "$STOP" ] || { learn && [ -z "$BY" ] && [ "$STOP$EXIT" != INT130 ]; }
 }
 
 # --- inputs ---
 
-# Percent-decoding, of newlines too.
 decode() {
   DECODED=$(printf '%s\n' "$1" | LC_ALL=C awk '
     BEGIN { for (i = 1; i < 256; i++) byte[sprintf("%02X", i)] = sprintf("%c", i) }
@@ -324,8 +355,7 @@ decode() {
   DECODED=${DECODED%x}
 }
 
-# Copies the contents of folder $1 into folder $2, without the folder of all instances and the paths of cj_skip, where
-# they lie inside.
+# Copies what is in folder $1 into folder $2, without the folder of all instances and the paths of cj_skip.
 copy_tree() (
   cd "$1" || exit 1
   here=$(pwd -P; echo x)
@@ -381,7 +411,7 @@ stage() {
       stage_one "$url" "$path" </dev/null 2>stage.log || { echo "${path:-inputs}: $(head -n 2 stage.log)"; return 1; }
     done <inputs
   fi
-  LC_ALL=C ls -lnAR work | awk '/^-/ { n++; b += $5 } END { printf "%.0f %.0f\n", n, b }' >staged.new &&
+  LC_ALL=C ls -lnAR work | awk '/^-[-r][-w]/ && NF > 8 { n++; b += $5 } END { printf "%.0f %.0f\n", n, b }' >staged.new &&
     mv -f staged.new staged
 }
 
@@ -393,10 +423,10 @@ SELF=$$ SESSION=none
 [ "$SESSION_OF" != $$ ] || SESSION=$$
 now
 uptime_cs
-# Before anybody can learn the pid from the identity.
+# Before anybody can learn the pid from the identity. Not `: >stop`, which ends a shell that can't write.
 for signal in TERM INT HUP; do
   # shellcheck disable=SC2064
-  trap "STOP=$signal; : >stop" $signal
+  trap "STOP=$signal; true 2>/dev/null >stop" $signal
 done
 trap 'STOP=${STOP:-USR1}' USR1
 CLOCK_TICKS=$(getconf CLK_TCK 2>/dev/null || echo 100)
@@ -411,6 +441,8 @@ if ! ln "identity.$$" identity 2>/dev/null; then
   mv "identity.$$" identity
 fi
 rm -f "identity.$$"
+# Random: zeros may take no room.
+head -c 65536 /dev/urandom >reserve 2>/dev/null
 
 END_CS='' END_BY='' END_TEXT=''
 if [ -n "$cj_max_cs" ]; then END_CS=$((UP + cj_max_cs)) END_BY=max_duration END_TEXT=$cj_max_text; fi
@@ -429,7 +461,8 @@ if [ -z "$STOP" ]; then
 fi
 attend || { reason_of_end; conclude; }
 if [ "$CODE" -ne 0 ]; then
-  ENDED_BY=bootstrap_error MESSAGE="the inputs could not be staged: $(head -n 3 staging.log)"
+  MESSAGE=$(head -n 3 staging.log)
+  ENDED_BY=bootstrap_error MESSAGE="the inputs could not be staged: ${MESSAGE:-is the disk full?}"
   conclude
 fi
 stop_monitor
@@ -440,17 +473,12 @@ env_path=$(command -v env)
 if [ -z "$STOP" ]; then
   now
   PHASE=running STARTED=$NOW
-  (
-    cd work || exit 126
-    set -- "$env_path" "$cj_command"
-    cj_environment
-    if [ -n "$1" ]; then exec "$1" --default-signal=INT,QUIT /bin/sh -c "$2"; else exec /bin/sh -c "$2"; fi
-  ) </dev/null >>output.log 2>&1 &
+  /bin/sh -c "$KEEPER" keeper ${env_path:+"$env_path" --default-signal=INT,QUIT} &
   CHILD=$!
 fi
 beacon
 start_monitor limits
 attend || { reason_of_end; conclude; }
 now
-FINISHED=$NOW EXIT=$CODE
+FINISHED=$NOW EXIT=${EXIT:-$CODE}
 conclude
