@@ -48,6 +48,12 @@ let package = Package(
       resources: [.embedInCode("Resources/bootstrap.sh"), .embedInCode("Resources/sync.sh")]),
     .testTarget(name: "ProviderKitTests", dependencies: ["ProviderKit", "TestSupport"]),
 
+    // What is known of results on the remote, and asking for copies; rclone and sync.sh are run as programs.
+    .target(
+      name: "ResultSync",
+      dependencies: ["ProviderKit", .product(name: "Subprocess", package: "swift-subprocess")]),
+    .testTarget(name: "ResultSyncTests", dependencies: ["ResultSync", "ProviderKit", "JobModel", "TestSupport"]),
+
     // One folder a provider.
     .target(name: "LocalProvider", dependencies: ["ProviderKit", "JobModel", log]),
     .testTarget(name: "LocalProviderTests", dependencies: ["LocalProvider", "TestSupport"]),
@@ -78,7 +84,8 @@ let package = Package(
     .target(
       name: "Commands",
       dependencies: [
-        "JobModel", "JobStore", "ProviderKit", "LocalProvider", "Notifiers", "Transport", "Configuration", "Monitor",
+        "JobModel", "JobStore", "ProviderKit", "ResultSync", "LocalProvider", "Notifiers", "Transport",
+        "Configuration", "Monitor",
         log,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),

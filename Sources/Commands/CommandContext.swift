@@ -133,12 +133,59 @@ package struct CommandContext: Sendable {
     Self.entries.first { $0.name == name }?.make(self)
   }
 
+  // MARK: Results
+
+  private var syncSettings: SyncSettings {
+    let sync = settings.sync
+    return SyncSettings(
+      rclone: sync.rclone, interval: sync.interval, exclude: sync.exclude,
+      maximumBytes: sync.maximumMegabytes.map { Int64($0) * 1_000_000 }, includesInputs: sync.inputs,
+      packFiles: sync.pack, finalLimit: sync.finalLimit)
+  }
+
+  /// Where the results of a new job go, as rclone names it; nil if nothing is copied.
+  ///
+  /// - Parameter wish: what `--gdrive-path` says: `remote:path`, a folder of this machine, or a path on the remote of
+  ///   the configuration. Below it each job has a folder of its own, or two would overwrite each other's results.
+  package func resultsFolder(_ job: JobID, wish: String?) -> String? {
+    let remote = settings.sync.remote.flatMap { $0.isEmpty ? nil : $0 }
+    let base: String
+    if let wish, Self.isLocal(wish) || wish.contains(":") || remote == nil {
+      base = folder(wish)
+    } else if let remote {
+      let path = wish ?? (Self.isLocal(remote) ? nil : settings.sync.gdrivePath)
+      let separator = Self.isLocal(remote) ? "/" : ":"
+      let root = Self.isLocal(remote) ? folder(remote) : Self.remoteName(remote)
+      base = path.map { root + separator + $0 } ?? root
+    } else {
+      return nil
+    }
+    return (base.hasSuffix("/") || base.hasSuffix(":") ? base : base + "/") + job.rawValue
+  }
+
+  /// A path is made absolute beside the database; anything else stays.
+  private func folder(_ text: String) -> String {
+    guard Self.isLocal(text) else { return text }
+    let database = LexicalPath.physical(databasePath) ?? databasePath
+    return LexicalPath.absolute(text, in: LexicalPath.folder(of: database), home: environment["HOME"])
+  }
+
+  static func isLocal(_ text: String) -> Bool {
+    !text.contains(":")
+      && (text.hasPrefix("/") || text.hasPrefix("./") || text.hasPrefix("../") || text.hasPrefix("~/"))
+  }
+
+  private static func remoteName(_ text: String) -> String { text.hasSuffix(":") ? String(text.dropLast()) : text }
+
   private func localProvider() -> LocalProvider {
     let local = settings.local
     var settings = LocalSettings(
       root: localDirectory, instanceType: local.instanceType, region: local.region,
       price: local.pricePerHour, grace: local.grace, heartbeatInterval: local.heartbeat,
       environment: LocalSettings.environment(from: environment))
+    settings.sync = syncSettings
+    // Where rclone finds its remotes is no secret; its password would be one.
+    settings.environment["RCLONE_CONFIG"] = environment["RCLONE_CONFIG"]
     // Somebody who runs the folder that holds the database means its inputs, not the database, nor a link to it.
     let folder = LexicalPath.folder(of: databasePath)
     let entry = LexicalPath.absolute(

@@ -1,6 +1,7 @@
 internal import Configuration
 internal import JobStore
 internal import ProviderKit
+internal import ResultSync
 
 /// An error with the exit code that scripts rely on. The codes follow sysexits(3).
 package struct CommandError: Error, Sendable, CustomStringConvertible {
@@ -40,6 +41,14 @@ package struct CommandError: Error, Sendable, CustomStringConvertible {
         case .notConfigured: .configuration
         case .notPermitted: .notPermitted
         case .invalid: .badData
+        }
+      self.init(code, error.description)
+    case let error as SyncError:
+      let code: Code =
+        switch error.code {
+        case .notSetUp: .configuration
+        case .unreachable, .timedOut: .unavailable
+        case .damaged: .badData
         }
       self.init(code, error.description)
     case let error as ConfigurationError: self.init(.configuration, error.description)

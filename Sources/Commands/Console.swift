@@ -54,6 +54,9 @@ package struct Console: Sendable {
   /// A line for the person at the terminal.
   package func note(_ line: String) { sink(.error, line + "\n") }
 
+  /// Writes over the last line that was written like this; an empty one takes it away.
+  package func redraw(_ line: String) { sink(.error, "\r\u{1B}[K" + line) }
+
   /// Whether there is somebody who sees a question and can answer it.
   package var canAsk: Bool { isInputTerminal && isErrorTerminal }
 

@@ -3,6 +3,7 @@ internal import Configuration
 internal import Foundation
 internal import JobModel
 internal import JobStore
+internal import ResultSync
 internal import Transport
 
 package struct DoctorCommand: AsyncParsableCommand {
@@ -99,8 +100,35 @@ enum Doctor {
     }
     findings.append(library(isNeeded: !context.settings.notifiers.isEmpty))
     findings.append(instances(in: context.localDirectory))
+    findings.append(try await results(context))
     findings += await database(context)
     return findings
+  }
+
+  /// Whether results can be copied: rclone, and the remote that the configuration names.
+  static func results(_ context: CommandContext) async throws -> Finding {
+    let sync = context.settings.sync
+    guard let remote = sync.remote else {
+      return Finding(
+        check: "results", result: .warning, message: "sync.remote is not set, so results stay on their instances",
+        remedy: "Name a folder or an rclone remote in config.json (docs/configuration.md)")
+    }
+    do {
+      let rclone = RcloneFolder(program: sync.rclone, folder: remote, timeout: .seconds(20))
+      let version = try await rclone.version()
+      guard !CommandContext.isLocal(remote), !remote.contains(",") else {
+        return Finding(check: "results", result: .good, message: "\(remote), by \(version)")
+      }
+      let name = String(remote.prefix { $0 != ":" })
+      guard try await rclone.remotes().contains(name) else {
+        return Finding(
+          check: "results", result: .bad, message: "\(version) has no remote '\(printable(name))'",
+          remedy: "Make it with: rclone config   (or correct sync.remote)")
+      }
+      return Finding(check: "results", result: .good, message: "remote \(name), by \(version)")
+    } catch let error as SyncError {
+      return Finding(check: "results", result: .bad, message: error.message, remedy: error.remedy)
+    }
   }
 
   /// libcurl carries the alerts. It is loaded at the first one, which is late to learn that it is missing.

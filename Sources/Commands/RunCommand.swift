@@ -62,7 +62,8 @@ package struct RunCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("Below this much CPU it counts as idle. (default: 5)", valueName: "percent"))
   var idleCPU: Int?
 
-  @Option(help: ArgumentHelp("Where the results go on Google Drive.", valueName: "remote:path"))
+  @Option(
+    help: ArgumentHelp("Where the results go: below this path each job has its folder.", valueName: "remote:path"))
   var gdrivePath: String?
 
   @Option(help: ArgumentHelp("A tag; may be repeated.", valueName: "KEY=VALUE"))
@@ -134,7 +135,9 @@ package struct RunCommand: AsyncParsableCommand {
     let now = context.clock.now()
     var id = JobID.random(using: &generator)
     while try await store.job(id) != nil { id = JobID.random(using: &generator) }
-    let job = Job(id: id, provider: plan.provider, spec: plan.spec, budget: plan.budget, createdAt: now)
+    var spec = plan.spec
+    spec.gdrivePath = context.resultsFolder(id, wish: spec.gdrivePath)
+    let job = Job(id: id, provider: plan.provider, spec: spec, budget: plan.budget, createdAt: now)
     let created = Event(
       job: id, attempt: 1, at: now, kind: .created,
       message: "\(plan.spec.name): \(plan.quote.instanceType) in \(plan.quote.region) at \(plan.quote.price.formatted)")
@@ -151,9 +154,6 @@ package struct RunCommand: AsyncParsableCommand {
     }
     print(last, context)
     try finish(last, outcome, context)
-    if gdrivePath != nil {
-      console.note("This version does not copy results to Google Drive; they stay on the instance. The path is kept.")
-    }
     if !wait, try await context.liveWatcher(store) == nil {
       console.note("Nobody watches yet. Start the watcher: cloudjobs watch")
     }

@@ -69,8 +69,14 @@ package struct Settings: Sendable, Equatable {
   package struct Sync: Sendable, Hashable {
     package var interval: Duration
     package var exclude: [String]
-    package var remote: String
-    package var gdrivePath: String?
+    /// An rclone remote or a folder of this machine; nil if nothing is copied.
+    package var remote: String?
+    package var gdrivePath: String
+    package var rclone: String
+    package var maximumMegabytes: Int?
+    package var inputs: Bool
+    package var pack: Int?
+    package var finalLimit: Duration
   }
 
   package struct Alerts: Sendable, Hashable {

@@ -65,13 +65,17 @@ package actor LocalProvider: Provider, LogProviding, WorkFolderProviding, FileLi
       guard isFolder(request.spec.directory) else {
         return .refused(.launchError, "\(request.spec.directory) is not a folder")
       }
+      let sync = settings.sync?.job(request)
       let job = BootstrapJob(
         request: request, inputs: [.folder(request.spec.directory)],
         limits: InstanceLimits(request, price: settings.price, billing: billing),
         heartbeatInterval: settings.heartbeatInterval, noticeInterval: settings.noticeInterval, grace: settings.grace,
+        syncInterval: sync == nil ? nil : settings.sync?.interval,
+        finalSync: sync == nil ? nil : SyncScript.finalCommand, finalSyncLimit: settings.sync?.finalLimit ?? .zero,
         skipped: settings.skipped)
       try directory.prepare(
-        configuration: job.configuration(), manifest: job.manifest(), price: settings.price)
+        configuration: job.configuration(), manifest: job.manifest(), price: settings.price,
+        sync: sync?.configuration(directory: directory.path))
     } catch let error as ProviderError {
       return .refused(.launchError, error.description)
     } catch {
@@ -144,6 +148,10 @@ package actor LocalProvider: Provider, LogProviding, WorkFolderProviding, FileLi
 
   package nonisolated func logFile(of instance: InstanceReference) -> String {
     InstanceDirectory(root: settings.root, token: instance.token).file(BootstrapScript.File.output)
+  }
+
+  package nonisolated func instanceFolder(of instance: InstanceReference) -> String {
+    InstanceDirectory(root: settings.root, token: instance.token).path
   }
 
   package nonisolated func workFolder(of instance: InstanceReference) -> String {

@@ -36,6 +36,8 @@ package protocol LogProviding: Provider {
 package protocol WorkFolderProviding: Provider {
   /// The folder in which the calculation runs and leaves its results, whether or not it exists yet.
   func workFolder(of instance: InstanceReference) -> String
+  /// The instance's own folder, with the scripts and what they write.
+  func instanceFolder(of instance: InstanceReference) -> String
 }
 
 /// An ability of providers that know which files went in and came out.

@@ -30,7 +30,8 @@ struct CommandTreeTests {
     #expect(
       Leaf.all.map(\.testDescription).sorted() == [
         "backup", "check", "cleanup", "config check", "config schema", "doctor", "history", "import", "list", "logs",
-        "notify list", "notify resend", "notify test", "restore", "run", "status", "terminate", "watch",
+        "notify list", "notify resend", "notify test", "restore", "resync", "run", "status", "terminate", "verify",
+        "watch",
       ])
   }
 

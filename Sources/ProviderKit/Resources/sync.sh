@@ -85,10 +85,12 @@ show_events() {
 
 if [ -n "$follow" ]; then
   : >>sync/lock
+  # A copy that is under way answers whoever wants a copy, but not whoever wants a plan.
+  [ $dry = false ] || flock -w 600 sync/lock true
   if flock -n sync/lock true; then
     # Apart from whoever asked: a connection that breaks leaves no half-finished copy.
     rm -f sync/started
-    set -- "$0" "$DIR"
+    set -- "$0" "$DIR" --wait 5
     [ $final = false ] || set -- "$@" --final
     [ $dry = false ] || set -- "$@" --dry-run
     [ -z "$changed_only" ] || set -- "$@" --if-changed
@@ -265,7 +267,7 @@ scan >sync/scan.list || conclude 74 failing no_source "the results folder $cs_so
 # Inputs that are as they were staged are no results.
 [ -e staged.list ] || : >sync/no-inputs.list
 awk -F "$TAB" -v inputs="$cs_inputs" '
-  NR == FNR { if (inputs != "yes") staged[$3] = $1 "\t" $2; next }
+  FILENAME == ARGV[1] { if (inputs != "yes") staged[$3] = $1 "\t" $2; next }
   $1 == "f" && ($4 in staged) && staged[$4] == $2 "\t" $3 { print "x\tinput\t" $2 "\t" $4; next }
   { print }' "$(if [ -e staged.list ]; then echo staged.list; else echo sync/no-inputs.list; fi)" sync/scan.list >sync/sorted.list
 awk -F "$TAB" '$1 == "f"' sync/sorted.list >sync/files.list
@@ -339,7 +341,7 @@ freeze() {
   now
   recent=$((NOW / 1000 - cs_settle_s))
   awk -F "$TAB" -v recent="$recent" -v limit="$cs_copy_bytes" '
-    NR == FNR { growing[$0] = 1; next }
+    FILENAME == ARGV[1] { growing[$0] = 1; next }
     ($4 in growing) || ($3 > recent && $2 <= limit) { print $4 }' sync/growing.all sync/files.list >sync/copy.list
   # Only what is to go: everything else leaves the stage again.
   find sync/stage \( -path "*$NL*" -o -path "*$TAB*" \) ! -type d -exec rm -f {} +
@@ -377,15 +379,15 @@ snapshot >sync/frozen.list
 
 if [ -n "$cs_pack_files" ] && [ "$files" -gt "$cs_pack_files" ]; then
   awk -F "$TAB" -v limit="$cs_pack_bytes" '$2 <= limit && $1 !~ /^_cs\// { print $1 }' sync/frozen.list >sync/pack.list
-  if tar -C sync/stage --sort=name --format=posix --pax-option=delete=atime,delete=ctime --no-recursion -cf sync/pack.tar -T sync/pack.list --verbatim-files-from 2>/dev/null; then
-    awk -F "$TAB" 'NR == FNR { packed[$0] = 1; next } $1 in packed { print $1 "\t" $2 }' sync/pack.list sync/frozen.list >sync/packed.list
+  if tar -C sync/stage --sort=name --format=posix --pax-option=delete=atime,delete=ctime --no-recursion --verbatim-files-from -cf sync/pack.tar -T sync/pack.list 2>sync/pack.log; then
+    awk -F "$TAB" 'FILENAME == ARGV[1] { packed[$0] = 1; next } $1 in packed { print $1 "\t" $2 }' sync/pack.list sync/frozen.list >sync/packed.list
     (cd sync/stage && tr '\n' '\0' <../pack.list | xargs -0 -r rm -f -- && find . -mindepth 1 -type d -empty -delete)
     mkdir -p sync/stage/_cs && mv -f sync/pack.tar sync/stage/_cs/packed.tar
     # Its time says nothing, and the same content is the same file.
     touch -d @0 sync/stage/_cs/packed.tar
     snapshot >sync/frozen.list
   else
-    conclude 74 failing disk_full "the small files could not be packed"
+    conclude 74 failing disk_full "the small files could not be packed: $(head -n 1 sync/pack.log)"
   fi
 fi
 [ -e sync/packed.list ] || : >sync/packed.list
@@ -410,8 +412,8 @@ changed() {
       md5 = line; sub(/.*"md5":"/, "", md5); sub(/".*/, "", md5)
       time = line; sub(/.*"modified":"/, "", time); sub(/".*/, "", time)
     }
-    FILENAME == "sync/base.list" { if ($0 ~ /^\{"path":/ && $0 ~ /"modified":/) { entry($0); base[path] = md5 "\t" size; at[path] = size "\t" time }; next }
-    FILENAME == "sync/remote.list" { if (($1 in base) && base[$1] == $2 "\t" $3) there[$1] = 1; next }
+    FILENAME == ARGV[1] { if ($0 ~ /^\{"path":/ && $0 ~ /"modified":/) { entry($0); base[path] = md5 "\t" size; at[path] = size "\t" time }; next }
+    FILENAME == ARGV[2] { if (($1 in base) && base[$1] == $2 "\t" $3) there[$1] = 1; next }
     ($1 in there) && at[$1] != $2 "\t" $3 { print $1 }' sync/base.list sync/remote.list sync/frozen.list
 }
 
@@ -459,7 +461,7 @@ done
 
 check() {
   list_remote "$cs_remote" || return 2
-  awk -F "$TAB" 'NR == FNR { remote[$1] = $3; next } !($1 in remote) || remote[$1] != $2 { print $1 }' sync/remote.list sync/frozen.list >sync/missing.list
+  awk -F "$TAB" 'FILENAME == ARGV[1] { remote[$1] = $3; next } !($1 in remote) || remote[$1] != $2 { print $1 }' sync/remote.list sync/frozen.list >sync/missing.list
   [ ! -s sync/missing.list ]
 }
 check
@@ -493,7 +495,7 @@ now
     { printf "%s{\"path\":\"%s\",\"size\":%s}", (NR > 1 ? ",\n" : ""), text($1), $2 } END { if (NR) print "" }' sync/packed.list
   printf '],\n"files":[\n'
   awk -F "$TAB" "$TEXT"'
-    FILENAME == "sync/remote.list" { md5[$1] = $2; next }
+    FILENAME == ARGV[1] { md5[$1] = $2; next }
     {
       printf "%s{\"path\":\"%s\",\"size\":%s,\"md5\":\"%s\",\"modified\":\"%s\"}", (FNR > 1 ? ",\n" : ""), text($1), $2,
         md5[$1], $3
