@@ -14,6 +14,8 @@ package enum BootstrapScript {
     package static let beacon = "beacon.json"
     package static let output = "output.log"
     package static let staged = "staged"
+    /// A link whose target is a `RecordedEnd`.
+    package static let result = "result"
     /// Its presence asks for the end.
     package static let terminate = "terminate"
     /// Its presence forbids the last sync.
