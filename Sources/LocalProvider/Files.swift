@@ -11,7 +11,8 @@ struct FileError: Error, CustomStringConvertible {
   let path: String
   let code: Int32
 
-  var isMissing: Bool { code == ENOENT || code == ENOTDIR }
+  /// Not ENOTDIR: a file in the place of a folder says nothing of what the folder held.
+  var isMissing: Bool { code == ENOENT }
   var description: String { "\(path): \(String(cString: strerror(code)))" }
 }
 
@@ -26,6 +27,15 @@ enum Files {
   }
 
   static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
+  /// As `exists`, but what can not be looked at is an error and not a no.
+  static func isThere(_ path: String) throws(FileError) -> Bool {
+    var status = stat()
+    if stat(path, &status) == 0 { return true }
+    let error = FileError(path: path, code: errno)
+    guard error.isMissing else { throw error }
+    return false
+  }
 
   /// The whole file, or nil if it is not there. A file longer than `limit` is returned up to it plus one byte, so that
   /// the caller sees that it is too long.
@@ -137,7 +147,20 @@ enum Files {
   /// When the file was last written, in milliseconds since 1970; nil if it is not there.
   static func modified(_ path: String) -> Int64? {
     var status = stat()
-    guard stat(path, &status) == 0 else { return nil }
-    return Int64(status.st_mtim.tv_sec) * 1000 + Int64(status.st_mtim.tv_nsec) / 1_000_000
+    return stat(path, &status) == 0 ? modified(status) : nil
+  }
+
+  /// Where a symbolic link leads, and when it was made in milliseconds since 1970; nil if there is none.
+  static func link(_ path: String) -> (target: String, made: Int64)? {
+    var status = stat()
+    guard lstat(path, &status) == 0 else { return nil }
+    var buffer = [CChar](repeating: 0, count: 256)
+    let count = readlink(path, &buffer, buffer.count)
+    guard count >= 0 else { return nil }
+    return (String(decoding: buffer[..<count].map(UInt8.init(bitPattern:)), as: UTF8.self), modified(status))
+  }
+
+  private static func modified(_ status: stat) -> Int64 {
+    Int64(status.st_mtim.tv_sec) * 1000 + Int64(status.st_mtim.tv_nsec) / 1_000_000
   }
 }

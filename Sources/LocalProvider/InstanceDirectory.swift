@@ -34,6 +34,15 @@ struct InstanceDirectory {
     return Identity(String(decoding: bytes, as: UTF8.self))
   }
 
+  /// The last word of a script that has ended: its beacon, or what it left in a link for want of room.
+  func lastWord(_ reference: InstanceReference, _ beacon: Beacon?) -> Beacon? {
+    guard beacon?.isOver != true, let link = Files.link(file(BootstrapScript.File.result)),
+      let end = RecordedEnd(link.target)
+    else { return beacon }
+    return end.completing(
+      beacon, job: reference.job, attempt: reference.attempt, at: Timestamp(milliseconds: link.made))
+  }
+
   /// When the instance was seen to be gone with everything it had started; written once, by us.
   func ended() throws(FileError) -> Timestamp? {
     guard let bytes = try Files.read(file("ended"), limit: 64),

@@ -30,21 +30,32 @@ extension LocalProvider {
     let token = reference.token
     guard JobID.isPrefix(token) else { return .absent }
     let directory = InstanceDirectory(root: settings.root, token: token)
-    guard var memory = try recall(token, directory) else { return .absent }
+    guard var memory = try recall(token, directory) else { return observeOrphans(token, &processes) }
     // Asked before the beacon is read: if the script is gone, the beacon that follows is its last.
     let isAlive = isAlive(memory.identity)
     readBeacon(reference, directory, &memory)
     if isAlive {
-      guard memory.beaconVersion != nil || Files.exists(directory.path) else {
+      if memory.beaconVersion == nil, try !Files.isThere(directory.path) {
         remembered[token] = nil
-        return .absent
+        return observeOrphans(token, &processes)
       }
       remembered[token] = memory
       let isEnding = Files.exists(directory.file(BootstrapScript.File.terminate)) || memory.beacon?.phase == .finished
       return .known(Observation.Report(state: isEnding ? .stopping : .running, beacon: memory.beacon))
     }
     remembered[token] = nil
-    return try observeEnd(directory, token, memory, &processes)
+    return try observeEnd(reference, directory, memory, &processes)
+  }
+
+  /// An instance without a folder: it is absent when no process carries its mark any more.
+  private func observeOrphans(_ token: String, _ processes: inout [ProcessTable.Entry]?) -> Observation {
+    let table = processes ?? ProcessTable.all()
+    processes = table
+    let orphans = orphans(token, in: table)
+    // Unasked nothing is done to it: its folder may have been moved, or stand in another configuration.
+    let isOrdered = ordered[token] != nil
+    if isOrdered { endOrphans(orphans, token) }
+    return orphans.isEmpty ? .absent : .known(Observation.Report(state: isOrdered ? .stopping : .running))
   }
 
   /// Who the script of an instance is, from memory or from disk; nil if there is none.
@@ -69,26 +80,34 @@ extension LocalProvider {
 
   /// The script is gone. The instance is only gone when nothing that it started is left.
   private func observeEnd(
-    _ directory: InstanceDirectory, _ token: String, _ memory: Remembered, _ processes: inout [ProcessTable.Entry]?
+    _ reference: InstanceReference, _ directory: InstanceDirectory, _ memory: Remembered,
+    _ processes: inout [ProcessTable.Entry]?
   ) throws(FileError) -> Observation {
-    let beacon = memory.beacon
-    let reason: Reason? =
-      beacon?.isOver == true || Files.exists(directory.file(BootstrapScript.File.terminate)) ? nil : .stoppedOutside
-    if let ended = try directory.ended() {
-      return .known(Observation.Report(state: .terminated, endedAt: ended, endReason: reason, beacon: beacon))
+    var memory = memory
+    var ended = try directory.ended()
+    if ended == nil {
+      guard try Files.isThere(directory.path) else { return observeOrphans(reference.token, &processes) }
+      let table = processes ?? ProcessTable.all()
+      processes = table
+      let left = leftovers(reference.token, memory, in: table)
+      if !left.isEmpty {
+        endLeftovers(left, directory)
+        processes = nil
+        return .known(Observation.Report(state: .stopping, beacon: memory.beacon))
+      }
     }
-    guard Files.exists(directory.path) else { return .absent }
-    let table = processes ?? ProcessTable.all()
-    processes = table
-    let left = leftovers(token, memory, in: table)
-    if !left.isEmpty {
-      endLeftovers(left, directory)
-      processes = nil
-      return .known(Observation.Report(state: .stopping, beacon: beacon))
+    memory.beacon = directory.lastWord(reference, memory.beacon)
+    if ended == nil {
+      let moment = endOfInstance(memory)
+      ended = moment
+      // The note only keeps the moment; without it, on a full disk, the next look computes it again.
+      try? directory.writeEnded(moment)
     }
-    let ended = endOfInstance(memory)
-    try directory.writeEnded(ended)
-    return .known(Observation.Report(state: .terminated, endedAt: ended, endReason: reason, beacon: beacon))
+    let isExpected =
+      memory.beacon?.isOver == true || Files.exists(directory.file(BootstrapScript.File.terminate))
+    return .known(
+      Observation.Report(
+        state: .terminated, endedAt: ended, endReason: isExpected ? nil : .stoppedOutside, beacon: memory.beacon))
   }
 
   /// The script's own word, or the time until which it could have lived without another heartbeat.
@@ -118,17 +137,46 @@ extension LocalProvider {
       guard status.pid != own else { return nil }
       if entry.token == token { return status.pid }
       guard entry.token == nil, status.session == memory.identity.pid,
-        status.start >= memory.identity.start,
-        Int64(clamping: status.start) * 1000 / ProcessTable.ticksPerSecond <= latestStart
+        status.start >= memory.identity.start, status.startMilliseconds <= latestStart
       else { return nil }
       return status.pid
     }
   }
 
+  /// Living processes that carry the mark of an instance.
+  func orphans(_ token: String, in table: [ProcessTable.Entry]) -> [ProcessTable.Status] {
+    let own = getpid()
+    return table.filter { $0.token == token && $0.status.pid != own }.map(\.status)
+  }
+
+  /// TERM at the first call, KILL at a later one when they had their time.
+  func endOrphans(_ orphans: [ProcessTable.Status], _ token: String) {
+    guard !orphans.isEmpty else {
+      ordered[token] = nil
+      return
+    }
+    guard let since = ordered[token] else {
+      ordered[token] = now()
+      for orphan in orphans {
+        kill(orphan.pid, SIGTERM)
+        kill(orphan.pid, SIGCONT)
+      }
+      return
+    }
+    // A script among them ends the others by itself, and says so in its folder, if that is elsewhere by now.
+    let script = "/\(token)/\(BootstrapScript.File.script)"
+    let hasScript = orphans.contains { ProcessTable.hasArgument($0.pid, endingIn: script) }
+    guard now() - since > settings.grace + (hasScript ? Self.timeForLastWords : .zero) else { return }
+    for orphan in orphans { kill(orphan.pid, SIGKILL) }
+  }
+
+  /// What a script needs beside the grace period of its calculation.
+  static let timeForLastWords = Duration.seconds(15)
+
   /// Kills what a dead script left behind, unless its monitor is alive: that ends everything gently and reports it.
   func endLeftovers(_ pids: [Int32], _ directory: InstanceDirectory, force: Bool = false) {
     let script = directory.file(BootstrapScript.File.script)
-    if !force, pids.contains(where: { ProcessTable.hasArgument($0, script) }) { return }
+    if !force, pids.contains(where: { ProcessTable.hasArgument($0, endingIn: script) }) { return }
     for pid in pids { kill(pid, SIGKILL) }
   }
 }

@@ -13,24 +13,36 @@ extension LocalProvider {
   package func terminate(_ reference: InstanceReference, finalSync: Bool) async -> TerminateAnswer {
     guard JobID.isPrefix(reference.token) else { return .accepted }
     let directory = InstanceDirectory(root: settings.root, token: reference.token)
-    guard Files.exists(directory.path) else { return .accepted }
     reapAll()
+    do {
+      guard try Files.isThere(directory.path) else {
+        endOrphans(orphans(reference.token, in: ProcessTable.all()), reference.token)
+        return .accepted
+      }
+    } catch {
+      return .failed("the folder of the instance can not be reached: \(error)")
+    }
     let orderFile = directory.file(BootstrapScript.File.terminate)
-    let ordered = Files.modified(orderFile)
+    let orderedAt = Files.modified(orderFile)
     var answer = TerminateAnswer.accepted
     do {
       // In this order: who sees the one also sees the other.
       if !finalSync { try Files.write(directory.file(BootstrapScript.File.noFinalSync), []) }
-      if ordered == nil { try Files.write(orderFile, Array("terminated\n".utf8)) }
+      // Empty, because a full disk has room for that.
+      if orderedAt == nil { try Files.write(orderFile, []) }
     } catch {
       // A full disk keeps no instance alive: the signal below ends it all the same.
       answer = .failed("the order to end could not be written: \(error)")
     }
     do {
-      // Without an identity the script has yet to begin, and will see the order when it does.
-      guard var memory = try recall(reference.token, directory) else { return answer }
+      guard var memory = try recall(reference.token, directory) else {
+        // The script has yet to begin and will see the order then, or its identity was removed.
+        if orderedAt != nil { endOrphans(orphans(reference.token, in: ProcessTable.all()), reference.token) }
+        return answer
+      }
       readBeacon(reference, directory, &memory)
-      let hadItsTime = ordered.map { now().rawValue - $0 > (settings.grace + .seconds(15)).milliseconds } ?? false
+      let patience = (settings.grace + Self.timeForLastWords).milliseconds
+      let hadItsTime = orderedAt.map { now().rawValue - $0 > patience } ?? false
       end(directory, reference.token, memory, force: hadItsTime)
       return answer
     } catch {

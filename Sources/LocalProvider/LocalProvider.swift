@@ -27,6 +27,8 @@ package actor LocalProvider: Provider, LogProviding, WorkFolderProviding, FileLi
   private var children: Set<Int32> = []
   /// What was read of living instances, so that a sweep reads only what changed.
   var remembered: [String: Remembered] = [:]
+  /// When instances whose folder is gone were asked to end.
+  var ordered: [String: Timestamp] = [:]
 
   struct Remembered {
     var identity: InstanceDirectory.Identity
@@ -131,7 +133,10 @@ package actor LocalProvider: Provider, LogProviding, WorkFolderProviding, FileLi
     guard JobID.isPrefix(request.token) else { return .absent }
     do {
       let directory = InstanceDirectory(root: settings.root, token: request.token)
-      return try launched(request.token, directory).map { .found($0) } ?? .absent
+      if let launched = try launched(request.token, directory) { return .found(launched) }
+      // Nobody wrote its name, or somebody removed it; its processes carry it all the same.
+      guard let age = orphans(request.token, in: ProcessTable.all()).map(\.age).max() else { return .absent }
+      return .found(try launched(request.token, directory, at: now() - age))
     } catch {
       return .unreachable("the instance could not be read: \(error)")
     }
@@ -139,9 +144,15 @@ package actor LocalProvider: Provider, LogProviding, WorkFolderProviding, FileLi
 
   private func launched(_ token: String, _ directory: InstanceDirectory) throws(FileError) -> Launched? {
     guard let identity = try directory.identity() else { return nil }
+    return try launched(token, directory, at: identity.at)
+  }
+
+  private func launched(
+    _ token: String, _ directory: InstanceDirectory, at moment: Timestamp
+  ) throws(FileError) -> Launched {
     let price = try directory.price() ?? settings.price
     let instance = Instance(id: "local-\(token)", type: settings.instanceType, region: settings.region)
-    return Launched(instance: instance, price: price, at: identity.at)
+    return Launched(instance: instance, price: price, at: moment)
   }
 
   // MARK: - What people look at

@@ -42,14 +42,31 @@ package struct LocalSettings: Sendable, Hashable {
     self.environment = environment
   }
 
-  /// What of the user's environment a calculation gets: where programs and the user are, the language, the libraries.
-  /// Everything else may be a secret of another program, and would not be there on a cloud either; `--env` adds to it.
+  /// What of the user's environment a calculation gets: what says where programs, libraries and scratch space are, which
+  /// environment of conda, Python or a module system is active, and how many cores and which GPUs to use.
+  ///
+  /// Everything else may be a secret of another program, and would not be there on a cloud either; `--env` adds to it. So
+  /// not all of `CONDA_*`: its channels may carry tokens. Not `PYTHONPATH`, `LD_PRELOAD` and `BASH_ENV`: they put foreign
+  /// code into every program that the calculation starts. Not `OMPI_*` and `SLURM_*`: they name the job in which
+  /// cloudjobs itself may run, and a calculation must not take itself for a part of it.
   package static func environment(from all: [String: String]) -> [String: String] {
-    let names: Set = [
-      "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "OMP_NUM_THREADS",
-    ]
-    var kept = all.filter { names.contains($0.key) || $0.key.hasPrefix("LC_") }
+    var kept = all.filter { variable in
+      inherited.contains(variable.key) || inheritedPrefixes.contains { variable.key.hasPrefix($0) }
+    }
     if kept["PATH"] == nil { kept["PATH"] = "/usr/local/bin:/usr/bin:/bin" }
     return kept
   }
+
+  private static let inherited: Set = [
+    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "LD_LIBRARY_PATH",
+    "TMPDIR", "SCRATCH",
+    "CONDA_PREFIX", "CONDA_DEFAULT_ENV", "CONDA_EXE", "CONDA_PYTHON_EXE", "CONDA_SHLVL", "MAMBA_ROOT_PREFIX",
+    "VIRTUAL_ENV",
+    "MODULEPATH", "MODULESHOME", "LOADEDMODULES", "_LMFILES_",
+    "MKLROOT", "ROCM_PATH", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES",
+  ]
+
+  private static let inheritedPrefixes = [
+    "LC_", "LMOD_", "OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "BLIS_", "NUMEXPR_", "CUDA_",
+  ]
 }

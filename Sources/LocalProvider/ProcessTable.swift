@@ -17,6 +17,10 @@ enum ProcessTable {
 
     /// A zombie has ended; it only waits to be asked for its exit code.
     var isAlive: Bool { state != UInt8(ascii: "Z") && state != UInt8(ascii: "X") }
+
+    /// How long ago it began.
+    var age: Duration { .milliseconds(max(0, uptimeMilliseconds() - startMilliseconds)) }
+    var startMilliseconds: Int64 { Int64(clamping: start) * 1000 / ticksPerSecond }
   }
 
   /// A process with the mark of an instance, if it carries one.
@@ -76,11 +80,11 @@ enum ProcessTable {
     return nil
   }
 
-  /// Whether `argument` is one of the arguments of a process.
-  static func hasArgument(_ pid: Int32, _ argument: String) -> Bool {
+  /// Whether one of the arguments of a process is a path that ends in `path`, which begins with a `/`.
+  static func hasArgument(_ pid: Int32, endingIn path: String) -> Bool {
     guard let bytes = try? Files.read("/proc/\(pid)/cmdline", limit: 1_048_576) else { return false }
-    let wanted = Array(argument.utf8)
-    return bytes.split(separator: 0).contains { $0.elementsEqual(wanted) }
+    let wanted = Array(path.utf8)
+    return bytes.split(separator: 0).contains { $0.suffix(wanted.count).elementsEqual(wanted) }
   }
 
   /// Milliseconds since boot, suspended time included: the clock of `Status.start`.

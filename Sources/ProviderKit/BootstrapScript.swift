@@ -16,6 +16,8 @@ package enum BootstrapScript {
     /// The folder in which the calculation runs.
     package static let work = "work"
     package static let staged = "staged"
+    /// A link whose target is a `RecordedEnd`.
+    package static let result = "result"
     /// Its presence asks for the end.
     package static let terminate = "terminate"
     /// Its presence forbids the last sync.

@@ -63,8 +63,73 @@ import Testing
     kill(try ground.leader(reference), signal)
     let end = try await ground.gone(reference)
     #expect(end.beacon?.endedBy == "stopped_outside")
+    #expect(end.beacon?.exitCode == 143)
     #expect(end.beacon?.message?.isEmpty == false)
     #expect(try ground.marked(reference).isEmpty)
+  }
+
+  // A `wait` that a signal interrupts returns the signal, and forgets the code of a child that ended at the same time.
+  @Test(arguments: ["/bin/sh", "/bin/bash"]) func aSignalToAllLosesNoExitCode(_ shell: String) async throws {
+    for (command, code) in [("sleep 300", 143), ("trap 'exit 9' TERM; while :; do sleep 0.02; done", 9)] {
+      for _ in 0..<4 {
+        let ground = try Ground()
+        let reference = try await ground.start(ground.request("echo ready; " + command), shell: shell)
+        try await ground.printed(reference, "ready")
+        try await ground.running(reference)
+        kill(-(try ground.leader(reference)), SIGTERM)
+        let end = try await ground.gone(reference)
+        #expect(end.beacon?.exitCode == code, "\(command)")
+        #expect(end.beacon?.endedBy == "stopped_outside")
+        #expect(end.beacon?.phase == .finished)
+      }
+    }
+  }
+
+  @Test(arguments: ["/bin/sh", "/bin/bash"]) func reportsACalculationThatIsKilled(_ shell: String) async throws {
+    let ground = try Ground()
+    let reference = try await ground.start(ground.request("echo $$; sleep 300"), shell: shell)
+    try await ground.printed(reference, "\n")
+    let pid = try #require(Int32(ground.output(reference).dropLast()))
+    kill(pid, SIGKILL)
+    let end = try await ground.gone(reference)
+    #expect(end.beacon?.exitCode == 137)
+    #expect(end.beacon?.endedBy == nil)
+  }
+
+  @Test(arguments: ["/bin/sh", "/bin/bash"]) func reportsWhatEndsAtOnce(_ shell: String) async throws {
+    for _ in 0..<10 {
+      let ground = try Ground()
+      let reference = try await ground.start(ground.request("sleep 0; exit 3"), shell: shell)
+      let end = try await ground.gone(reference)
+      #expect(end.beacon?.exitCode == 3)
+      #expect(end.beacon?.endedBy == nil)
+    }
+  }
+
+  // `: >stop` would end dash there and then, and with it the report.
+  @Test func aSignalThatCanNotBeNotedStillEnds() async throws {
+    let ground = try Ground()
+    let reference = try await ground.launch(
+      ground.request("ln -s /nonexistent/folder ../stop; echo ready; sleep 300"))
+    try await ground.printed(reference, "ready")
+    try await ground.running(reference)
+    kill(try ground.leader(reference), SIGTERM)
+    let end = try await ground.gone(reference)
+    #expect(end.beacon?.exitCode == 143)
+    #expect(end.beacon?.message?.contains("SIGTERM") == true)
+  }
+
+  @Test func aLastSyncThatIsCalledOffIsOverAtOnce() async throws {
+    let ground = try Ground(grace: .seconds(20))
+    let reference = try await ground.start(ground.request("exit 4")) { $0.finalSync = "echo begun; sleep 300" }
+    try await ground.found(ground.path(reference, "sync.log"), "begun")
+    let clock = ContinuousClock()
+    let begun = clock.now
+    try ground.write(ground.path(reference, "no-final-sync"), [])
+    let end = try await ground.gone(reference)
+    #expect(clock.now - begun < .seconds(10))
+    #expect(end.beacon?.exitCode == 4)
+    #expect(end.beacon?.message == "the last sync was not finished")
   }
 
   @Test func endsWhatAKilledScriptLeft() async throws {

@@ -104,14 +104,75 @@ final class Ground: Sendable {
     return pid
   }
 
+  /// Starts the script without the provider, in a shell of the test's choice, as the leader of its own session.
+  func start(
+    _ request: LaunchRequest, shell: String = "/bin/sh", inputs: [BootstrapJob.Input]? = nil,
+    change: (inout BootstrapJob) -> Void = { _ in }
+  ) async throws -> InstanceReference {
+    let directory = root + "/" + request.token
+    try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+    var job = BootstrapJob(
+      request: request, inputs: inputs ?? [.folder(request.spec.directory)], limits: InstanceLimits(),
+      heartbeatInterval: settings.heartbeatInterval, noticeInterval: settings.noticeInterval, grace: settings.grace,
+      inputRetries: 0)
+    change(&job)
+    try write(directory + "/job.conf", job.configuration().utf8)
+    try write(directory + "/inputs", job.manifest().utf8)
+    try write(directory + "/bootstrap.sh", BootstrapScript.text)
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    process.arguments = ["setsid", shell, directory + "/bootstrap.sh", directory]
+    process.environment = settings.environment.merging([
+      BootstrapScript.markName: BootstrapScript.mark(token: request.token)
+    ]) { $1 }
+    process.standardInput = FileHandle.nullDevice
+    process.standardOutput = FileHandle.nullDevice
+    process.standardError = FileHandle.nullDevice
+    try process.run()
+    let instance = Instance(id: "local-" + request.token, type: "local", region: "localhost")
+    let reference = ProviderContract.reference(
+      request, Launched(instance: instance, price: .zero, at: Timestamp(seconds: 0)))
+    try await found(path(reference, "identity"), "\n")
+    return reference
+  }
+
   /// Waits until the calculation has printed something that the test looks for.
   func printed(_ reference: InstanceReference, _ text: String) async throws {
+    try await found(provider.logFile(of: reference), text)
+  }
+
+  /// Waits until something stands in a file.
+  func found(_ path: String, _ words: String) async throws {
     let deadline = ContinuousClock.now + .seconds(10)
-    while !output(reference).contains(text) {
+    while !text(path).contains(words) {
       guard ContinuousClock.now < deadline else {
-        throw ProviderContract.Violation(description: "'\(text)' was never printed: \(output(reference))")
+        throw ProviderContract.Violation(description: "'\(words)' never stood in \(path): \(text(path))")
       }
       try await Task.sleep(for: .milliseconds(5))
+    }
+  }
+
+  /// Waits until no process of the instance is left. Nobody asks the provider, which might end some of them.
+  func over(_ reference: InstanceReference) async throws {
+    let deadline = ContinuousClock.now + .seconds(15)
+    while try !marked(reference).isEmpty {
+      guard ContinuousClock.now < deadline else {
+        throw ProviderContract.Violation(description: "still there: \(try marked(reference))")
+      }
+      try await Task.sleep(for: .milliseconds(10))
+    }
+  }
+
+  /// Kills the script and its monitor, and nothing else.
+  func killScript(_ reference: InstanceReference) async throws {
+    let script = Data("/\(reference.token)/bootstrap.sh".utf8)
+    while true {
+      let shells = try marked(reference).filter {
+        FileManager.default.contents(atPath: "/proc/\($0)/cmdline")?.range(of: script) != nil
+      }
+      guard !shells.isEmpty else { return }
+      for shell in shells { kill(shell, SIGKILL) }
+      try await Task.sleep(for: .milliseconds(2))
     }
   }
 

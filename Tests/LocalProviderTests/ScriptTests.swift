@@ -140,24 +140,11 @@ import Testing
   @Test func saysWhyInputsAreMissing() async throws {
     let ground = try Ground()
     let request = ground.request("true")
-    // A folder that vanishes between the look and the copy.
-    let directory = ground.root + "/" + request.token
-    try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-    let job = BootstrapJob(
-      request: request,
+    let reference = try await ground.start(
+      request,
       inputs: [
         .folder(ground.inputs), BootstrapJob.Input(url: "http://127.0.0.1:1/x?sig=secret", path: "big \"file\""),
-      ],
-      limits: InstanceLimits(), heartbeatInterval: .seconds(1), grace: .seconds(1), inputRetries: 0)
-    try ground.write(directory + "/job.conf", job.configuration().utf8)
-    try ground.write(directory + "/inputs", job.manifest().utf8)
-    try ground.write(directory + "/bootstrap.sh", BootstrapScript.text)
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/bin/sh")
-    process.arguments = [directory + "/bootstrap.sh", directory]
-    try process.run()
-    let reference = ProviderContract.reference(
-      request, Launched(instance: Instance(id: "i", type: "t", region: "r"), price: .zero, at: Timestamp(seconds: 0)))
+      ])
     let end = try await ground.gone(reference)
     #expect(end.beacon?.endedBy == "bootstrap_error")
     #expect(end.beacon?.exitCode == nil)

@@ -153,6 +153,43 @@ import Testing
   }
 }
 
+@Suite struct RecordedEndTests {
+  @Test(
+    arguments: [
+      ("exit=0;by=", 0, nil), ("exit=255;by=", 255, nil), ("exit=143;by=stopped_outside", 143, "stopped_outside"),
+      ("exit=;by=bootstrap_error", nil, "bootstrap_error"),
+    ] as [(String, Int?, String?)])
+  func readsWhatTheScriptRecords(_ target: String, _ code: Int?, _ reason: String?) throws {
+    let end = try #require(RecordedEnd(target))
+    #expect(end.exitCode == code)
+    #expect(end.endedBy == reason)
+  }
+
+  @Test(arguments: [
+    "", "exit=;by=", "exit=-1;by=", "exit=256;by=", "exit=x;by=idle", "exit=0", "exit=0;by=a b", "exit=0;by=\u{1b}[0m",
+    "exit=0;by=;at=1", "by=idle;exit=0", "/etc/passwd", "exit=0;by=" + String(repeating: "a", count: 65),
+  ])
+  func anythingElseSaysNothing(_ target: String) {
+    #expect(RecordedEnd(target) == nil)
+  }
+
+  @Test func completesTheBeaconThatIsThere() throws {
+    let id = try #require(JobID("abcd1234"))
+    let end = try #require(RecordedEnd("exit=5;by="))
+    let moment = Timestamp(milliseconds: 7000)
+    let alone = end.completing(nil, job: id, attempt: 2, at: moment)
+    #expect(
+      alone
+        == Beacon(
+          job: "abcd1234", attempt: 2, phase: .finished, heartbeatAt: 7000, finishedAt: 7000, exitCode: 5))
+    let beacon = Beacon(
+      job: "abcd1234", attempt: 2, phase: .running, heartbeatAt: 9000, startedAt: 1000, lastMoment: 99_000)
+    let last = end.completing(beacon, job: id, attempt: 2, at: moment)
+    #expect(last.startedAt == 1000 && last.lastMoment == 99_000 && last.heartbeatAt == 9000)
+    #expect(last.exitCode == 5 && last.finishedAt == 7000 && last.phase == .finished)
+  }
+}
+
 @Suite struct BeaconReaderTests {
   @Test func readsOnlyTheBeaconOfTheAttempt() throws {
     let id = try #require(JobID("abcd1234"))
