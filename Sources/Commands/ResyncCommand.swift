@@ -28,6 +28,17 @@ package struct ResyncCommand: AsyncParsableCommand {
   @Flag(help: "Also when the job's instance is over.")
   var force = false
 
+  @Flag(help: "Say first how much would be copied and how much room there is; without room nothing is copied.")
+  var checkSpace = false
+
+  @Option(help: "How the instance is reached: local, for jobs on this machine; ssh is not there yet.")
+  var method: Method = .local
+
+  enum Method: String, ExpressibleByArgument, CaseIterable {
+    case local
+    case ssh
+  }
+
   package init() {}
 
   package func run() async throws {
@@ -35,12 +46,16 @@ package struct ResyncCommand: AsyncParsableCommand {
     let store = try await context.openForReading()
     let job = try await context.resolve(argument.job, in: store)
     await store.close()
+    guard method == .local else {
+      throw CommandError(.unavailable, "this version copies over no ssh connection; jobs on this machine need none")
+    }
     let directory = try Self.directory(of: job, context)
     if !job.attempt.isLive, !force, !dryRun {
       throw CommandError(
         .usage, "the instance of job \(job.id) is over (\(job.state.rawValue)); add --force to copy what it left behind"
       )
     }
+    if checkSpace { try await requireSpace(directory, job, context) }
     let view = ResyncView(context, isDryRun: dryRun)
     let outcome: SyncRun.Outcome
     do {
@@ -79,6 +94,26 @@ package struct ResyncCommand: AsyncParsableCommand {
           + "these lie in \(provider.workFolder(of: reference))")
     }
     return directory
+  }
+
+  private func requireSpace(_ directory: String, _ job: Job, _ context: CommandContext) async throws {
+    let plan = ResyncView(context, isDryRun: true)
+    let outcome = try await SyncRun(directory: directory, isDryRun: true, isFinal: false).follow { plan.take($0) }
+    guard outcome.code == 0 else { return try render(outcome, plan, job, context) }
+    let needed = plan.plannedBytes
+    let folder = RcloneFolder(program: context.settings.sync.rclone, folder: job.spec.gdrivePath ?? "")
+    switch try await folder.space() {
+    case .unknown:
+      context.console.note(
+        "\(ByteText.short(needed)) to copy; the remote tells no limit (it has none, or does not say)")
+    case .free(let free) where free < needed:
+      throw CommandError(
+        .io,
+        "\(ByteText.short(needed)) are to be copied, and \(ByteText.short(free)) are free. "
+          + "Make room (on Google Drive also in the trash: rclone cleanup)")
+    case .free(let free):
+      context.console.note("\(ByteText.short(needed)) to copy, \(ByteText.short(free)) free")
+    }
   }
 
   private func render(_ outcome: SyncRun.Outcome, _ view: ResyncView, _ job: Job, _ context: CommandContext) throws {
@@ -149,7 +184,7 @@ private final class ResyncView: Sendable {
         // A line every ten seconds is enough for a log.
         guard state.saidAt.map({ now - $0 >= .seconds(10) }) ?? true else { return nil }
         state.saidAt = now
-        return state.progress.bar(width: 0).isEmpty ? nil : state.progress.bar(width: 60)
+        return state.progress.bar(width: 100)
       }
       state.hasBar = true
       return state.progress.bar(width: Terminal.size().0 - 1)
@@ -157,6 +192,9 @@ private final class ResyncView: Sendable {
     guard let line else { return }
     if console.isErrorTerminal { console.redraw(line) } else { console.note(line) }
   }
+
+  /// What a dry run would copy.
+  var plannedBytes: Int64 { state.withLock { $0.wouldCopy.reduce(0) { $0 + $1.bytes } } }
 
   /// Takes the bar away.
   func finish() {

@@ -30,9 +30,8 @@ struct StatusReport {
       events: detailed ? try await store.events(of: job.id, limit: nil) : [],
       undelivered: try await store.deliveries(DeliveryQuery(states: [.pending, .dead], job: job.id)),
       watcher: try await context.liveWatcher(store))
-    if detailed, !offline, let folder = job.spec.gdrivePath,
-      context.settings.sync.remote != nil || folder.hasPrefix("/")
-    {
+    // Jobs of a provider that this version lacks were imported; their folders are another tool's.
+    if detailed, !offline, let folder = job.spec.gdrivePath, CommandContext.reaches(job.provider) {
       do {
         report.results = try await ResultsReport.look(
           RcloneFolder(program: context.settings.sync.rclone, folder: folder, timeout: .seconds(20)))

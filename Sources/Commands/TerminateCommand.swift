@@ -129,10 +129,10 @@ package struct TerminateCommand: AsyncParsableCommand {
       Self.say(event, console, prefix: isOneOfMany ? "Job \(event.job): " : "")
     }
     try await driver.skipHistory(of: ids)
-    if !noFinalSync, !forget, open.contains(where: { $0.spec.gdrivePath != nil }) {
-      console.note("Results are not copied to Google Drive by this version; they stay on the instance.")
-    }
     for job in open {
+      if syncsLast(job) {
+        console.out((isOneOfMany ? "Job \(job.id): " : "") + "Attempting final sync before termination...")
+      }
       var wish = TerminationWish(reason: .userRequest, message: reason, at: now, finalSync: !noFinalSync)
       if forget {
         wish.isForgotten = true
@@ -157,7 +157,10 @@ package struct TerminateCommand: AsyncParsableCommand {
       guard let job = try await store.job(id) else { continue }
       if job.isOpen {
         left.append(id)
-      } else if job.state == .terminated {
+        continue
+      }
+      if syncsLast(job) { tellFinalSync(of: job, since: now, prefix: isOneOfMany ? "Job \(id): " : "", console) }
+      if job.state == .terminated {
         if !forget, job.attempt.instance?.spotRequestID != nil {
           console.out((isOneOfMany ? "Job \(id): " : "") + "Also cancelled spot instance request")
         }
@@ -171,6 +174,23 @@ package struct TerminateCommand: AsyncParsableCommand {
         .tryAgain,
         "not confirmed as ended within \(timeout): \(left.map(\.rawValue).joined(separator: ", ")). "
           + "The wish is stored, and cloudjobs watch goes on trying")
+    }
+  }
+
+  /// Whether the instance copies the results once more before it ends.
+  private func syncsLast(_ job: Job) -> Bool {
+    !noFinalSync && !forget && job.spec.gdrivePath != nil && job.attempt.instance != nil
+  }
+
+  private func tellFinalSync(of job: Job, since wish: Timestamp, prefix: String, _ console: Console) {
+    // The time of a copy is that of its beginning, so one that began before the wish is an earlier one.
+    if let syncedAt = job.attempt.syncedAt, syncedAt >= wish {
+      console.out(prefix + "✓ Final sync completed")
+    } else {
+      console.out(prefix + "✗ Final sync not completed")
+      console.note(
+        prefix + "See what is on the remote: cloudjobs status \(job.id) --detailed; "
+          + "copy what the instance left: cloudjobs resync \(job.id) --force")
     }
   }
 

@@ -52,6 +52,31 @@ package struct RcloneFolder: Sendable {
     return String(decoding: bytes.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
   }
 
+  /// What is known of the room on the remote.
+  package enum Space: Sendable, Hashable {
+    /// So many bytes are free.
+    case free(Int64)
+    /// The remote tells no limit: it has none, or does not say.
+    case unknown
+  }
+
+  /// The room on the remote (`rclone about`). What lies in a trash counts as used.
+  ///
+  /// - Throws: `SyncError`, or `CancellationError`.
+  package func space() async throws -> Space {
+    let colon = folder.firstIndex(of: ":")
+    // Asked of the remote itself: the folder may not be there yet. A folder of this machine is asked by its parents.
+    var place = colon.map { String(folder[...$0]) } ?? folder
+    while colon == nil, place.count > 1, !FileManager.default.fileExists(atPath: place) {
+      place = (place as NSString).deletingLastPathComponent
+    }
+    guard let bytes = try await output(["about", "--json", place], isThere: { _ in true }),
+      let answer = try? JSONSerialization.jsonObject(with: Data(bytes)) as? [String: Any],
+      let free = answer["free"] as? NSNumber
+    else { return .unknown }
+    return .free(free.int64Value)
+  }
+
   /// The names of the remotes that rclone is configured with.
   ///
   /// - Throws: `SyncError`, or `CancellationError`.

@@ -43,9 +43,14 @@ struct ResultsTests {
       }
       let plan = try await place.object("resync", id, "--dry-run")
       #expect(plan["result"] as? String == "planned")
+      let room = try await place.cloudjobs("resync", id, "--check-space", "--method", "local")
+      #expect(room.code == 0 && room.errors.contains("to copy"), "\(room)")
+      #expect(try await place.cloudjobs("resync", id, "--method", "ssh").code == 69)
       let copied = try await place.object("resync", id)
       #expect(["synced", "unchanged"].contains(copied["result"] as? String))
-      #expect(try await place.cloudjobs("terminate", id, "--force").code == 0)
+      let ended = try await place.cloudjobs("terminate", id, "--force")
+      #expect(ended.code == 0 && ended.output.contains("Attempting final sync before termination..."), "\(ended)")
+      #expect(ended.output.contains("✓ Final sync completed"), "\(ended)")
       let results = try #require(try await place.object("status", id, "--detailed")["synced_results"] as? [String: Any])
       #expect(results["state"] as? String == "final")
     }
