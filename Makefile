@@ -21,7 +21,7 @@ test: ## Build and run all tests
 	@Scripts/setup --test
 	$(SWIFT) build --build-tests
 	Scripts/test
-	@if [ -x Scripts/check-docs ]; then Scripts/check-docs; fi
+	Scripts/check-docs
 
 release: setup ## Build dist/cloudjobs: optimised, statically linked Swift runtime, stripped
 	Scripts/release

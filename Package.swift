@@ -22,7 +22,7 @@ let package = Package(
   targets: [
     // Words, states, decisions: no I/O.
     .target(name: "JobModel"),
-    .testTarget(name: "JobModelTests", dependencies: ["JobModel"]),
+    .testTarget(name: "JobModelTests", dependencies: ["JobModel", "TestSupport"]),
 
     // libcurl, loaded at first use.
     .target(name: "CCurl", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
@@ -45,8 +45,14 @@ let package = Package(
     // The Provider protocol and the one bootstrap script.
     .target(
       name: "ProviderKit", dependencies: ["JobModel", log],
-      resources: [.embedInCode("Resources/bootstrap.sh")]),
+      resources: [.embedInCode("Resources/bootstrap.sh"), .embedInCode("Resources/sync.sh")]),
     .testTarget(name: "ProviderKitTests", dependencies: ["ProviderKit", "TestSupport"]),
+
+    // What is known of results on the remote, and asking for copies; rclone and sync.sh are run as programs.
+    .target(
+      name: "ResultSync",
+      dependencies: ["ProviderKit", .product(name: "Subprocess", package: "swift-subprocess")]),
+    .testTarget(name: "ResultSyncTests", dependencies: ["ResultSync", "ProviderKit", "JobModel", "TestSupport"]),
 
     // One folder a provider.
     .target(name: "LocalProvider", dependencies: ["ProviderKit", "JobModel", log]),
@@ -62,13 +68,14 @@ let package = Package(
     .target(
       name: "Configuration",
       dependencies: ["JobModel", .product(name: "Subprocess", package: "swift-subprocess")]),
-    .testTarget(name: "ConfigurationTests", dependencies: ["Configuration"]),
+    .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "TestSupport"]),
 
     // Supervisors, the watch loop, the alert dispatcher.
     .target(
       name: "Monitor",
       dependencies: [
         "JobModel", "JobStore", "ProviderKit", "Notifiers", "Transport", log,
+        .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "HeapModule", package: "swift-collections"),
       ]),
     .testTarget(name: "MonitorTests", dependencies: ["Monitor", "TestSupport"]),
@@ -77,7 +84,8 @@ let package = Package(
     .target(
       name: "Commands",
       dependencies: [
-        "JobModel", "JobStore", "ProviderKit", "LocalProvider", "Notifiers", "Transport", "Configuration", "Monitor",
+        "JobModel", "JobStore", "ProviderKit", "ResultSync", "LocalProvider", "Notifiers", "Transport",
+        "Configuration", "Monitor",
         log,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
@@ -87,7 +95,8 @@ let package = Package(
     // @main only.
     .executableTarget(name: "cloudjobs", dependencies: ["Commands"]),
 
-    // Manual clock, recording notifier, scripted provider, loopback servers, contract suites.
+    // Manual clock, random numbers by seed, recording notifier, scripted provider, loopback servers, a terminal, contract
+    // suites.
     .target(
       name: "TestSupport",
       dependencies: ["JobModel", "JobStore", "ProviderKit", "Notifiers", "Monitor"],

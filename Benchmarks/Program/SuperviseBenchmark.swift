@@ -10,6 +10,8 @@ import Synchronization
 /// One process that supervises every job of a database, with a provider that answers at once.
 enum SuperviseBenchmark {
   static func run(path: String) async throws -> [String: Double] {
+    // As `watch` does.
+    Memory.useOneHeap()
     let store = try await StoreActor.open(StoreOptions(path: path))
     let count = try await store.summary(JobQuery(openOnly: true)).map(\.count).reduce(0, +)
     let clock = ManualClock(DatabaseFile.wallClock())
@@ -33,6 +35,8 @@ enum SuperviseBenchmark {
     guard await pool.count == count, provider.observed == count else {
       throw BenchmarkError("of \(count) jobs \(await pool.count) are supervised and \(provider.observed) were observed")
     }
+    // As `watch` does a few seconds after its start, and every minute.
+    Memory.giveBack()
     let memoryAfter = try Meter.residentBytes() - sqliteBytes()
 
     // Liveness is written every 30 seconds, so with polls every 15 seconds each second sweep writes all rows.
@@ -50,6 +54,7 @@ enum SuperviseBenchmark {
       }
       // As `watch` does between its steps; not part of a sweep.
       try await store.checkpoint()
+      Memory.giveBack()
     }
     let memorySettled = try Meter.residentBytes() - sqliteBytes()
     await supervision.end(grace: .seconds(60))

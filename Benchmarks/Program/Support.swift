@@ -24,11 +24,14 @@ enum Meter {
     return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
   }
 
-  /// Bytes of memory that are in RAM now.
+  /// Bytes of this process's own memory that are in RAM now, without the pages of the program and of files.
   static func residentBytes() throws -> Double {
-    let words = try String(contentsOfFile: "/proc/self/statm", encoding: .utf8).split(separator: " ")
-    guard words.count > 1, let pages = Double(words[1]) else { throw BenchmarkError("/proc/self/statm can't be read") }
-    return pages * Double(sysconf(Int32(_SC_PAGESIZE)))
+    let lines = try String(contentsOfFile: "/proc/self/status", encoding: .utf8).split(separator: "\n")
+    let words = lines.first { $0.hasPrefix("RssAnon:") }?.split(whereSeparator: \.isWhitespace) ?? []
+    guard words.count > 1, let kilobytes = Double(words[1]) else {
+      throw BenchmarkError("/proc/self/status can't be read")
+    }
+    return kilobytes * 1024
   }
 
   /// Wall and CPU seconds that `body` takes.

@@ -16,15 +16,22 @@ enum Channels {
     }
   }
 
-  static func make(_ context: CommandContext, clients: Clients) async -> [any Notifier] {
+  /// Fetches the secrets of the channels, which may take seconds, and makes their notifiers.
+  ///
+  /// - Parameters:
+  ///   - name: only this channel; nobody is asked for the secrets of the others.
+  ///   - report: told of each channel that can't be used, and why.
+  static func make(
+    _ context: CommandContext, only name: String? = nil, clients: Clients, report: (String) -> Void
+  ) async -> [any Notifier] {
     var notifiers: [any Notifier] = []
-    for channel in context.settings.notifiers {
+    for channel in context.settings.notifiers where name == nil || channel.name == name {
       do {
         let settings = try await settings(channel, environment: context.environment)
         notifiers.append(
           try makeNotifier(name: channel.name, settings: settings, http: clients.http, smtp: clients.smtp))
       } catch {
-        context.console.note("notifiers.\(channel.name): \(error)")
+        report("notifiers.\(channel.name): \(error)")
         notifiers.append(UnusableNotifier(name: channel.name, kind: channel.type, problem: "\(error)"))
       }
     }

@@ -22,6 +22,7 @@ package struct CloudJobs: AsyncParsableCommand {
           RunCommand.self, ListCommand.self, StatusCommand.self, TerminateCommand.self,
           WatchCommand.self, HistoryCommand.self, LogsCommand.self,
         ]),
+      CommandGroup(name: "Results:", subcommands: [ResyncCommand.self, VerifyCommand.self]),
       CommandGroup(name: "Alerts:", subcommands: [NotifyCommand.self]),
       CommandGroup(
         name: "Database:",
@@ -42,17 +43,27 @@ package struct CloudJobs: AsyncParsableCommand {
       } else {
         try command.run()
       }
-      Foundation.exit(0)
+      leave(0)
     } catch {
+      if let code = error as? ExitCode { leave(code.rawValue) }
       // Usage errors, --help and --version carry their own text and code.
-      if error is ExitCode || Self.exitCode(for: error) != .failure { exit(withError: error) }
+      if Self.exitCode(for: error) != .failure { exit(withError: error) }
       let failure = CommandError(error)
-      Console.standard(environment: ProcessInfo.processInfo.environment)
-        .note(
-          ("cloudjobs: " + failure.message).split(separator: "\n").map { printable(String($0)) }.joined(separator: "\n")
-        )
-      Foundation.exit(failure.code.rawValue)
+      note(failure.message)
+      leave(failure.code.rawValue)
     }
+  }
+
+  /// Ends the program. Output that could not be written spoils a success.
+  private static func leave(_ code: Int32) -> Never {
+    guard let problem = StandardOutput.problem else { Foundation.exit(code) }
+    note("standard output could not be written: \(problem)")
+    Foundation.exit(code == 0 ? CommandError.Code.io.rawValue : code)
+  }
+
+  private static func note(_ message: String) {
+    Console.standard(environment: ProcessInfo.processInfo.environment)
+      .note(("cloudjobs: " + message).split(separator: "\n").map { printable(String($0)) }.joined(separator: "\n"))
   }
 }
 

@@ -13,7 +13,11 @@ package struct CommandContext: Sendable {
   package let environment: [String: String]
   package let workingDirectory: String
   package let settings: Settings
+  /// The database, absolute.
+  package let databasePath: String
   package let logger: Logger
+  /// The level that somebody asked for; without it each command has its own.
+  package let logLevel: Logger.Level?
   package let clock: any WallClock
   package let format: OutputFormat
 
@@ -21,26 +25,43 @@ package struct CommandContext: Sendable {
     _ options: GlobalOptions, format: OutputFormat = .text
   ) throws -> CommandContext {
     let environment = ProcessInfo.processInfo.environment
-    let console = Console.standard(environment: environment)
     let flags = options.db.map { [Settings.Flag(path: "store.path", text: $0, name: "--db")] } ?? []
-    let settings = try Settings.load(
-      path: options.config, environment: environment, flags: flags, knownVariables: ["CLOUDJOBS_DEBUG"])
-    let debug = options.debug || environment["CLOUDJOBS_DEBUG"] == "1"
+    let settings = try Settings.load(path: options.config, environment: environment, flags: flags)
     return CommandContext(
-      console: console, environment: environment, workingDirectory: FileManager.default.currentDirectoryPath,
-      settings: settings, logger: Log.make(debug: debug, format: .text), clock: SystemClock(), format: format)
+      console: Console.standard(environment: environment), environment: environment,
+      workingDirectory: FileManager.default.currentDirectoryPath, settings: settings,
+      logLevel: try Log.wantedLevel(debug: options.debug, environment: environment), format: format)
+  }
+
+  init(
+    console: Console, environment: [String: String], workingDirectory: String, settings: Settings,
+    logLevel: Logger.Level? = nil, format: OutputFormat = .text
+  ) {
+    self.console = console
+    self.environment = environment
+    self.workingDirectory = workingDirectory
+    self.settings = settings
+    self.logLevel = logLevel
+    self.format = format
+    databasePath = LexicalPath.absolute(settings.store.path, in: workingDirectory, home: environment["HOME"])
+    logger = Log.make(level: logLevel ?? .warning, format: .text)
+    clock = SystemClock()
   }
 
   // MARK: Paths
 
   /// The absolute form of a path that was written relative to the working directory.
   package func absolute(_ path: String) -> String {
-    let expanded = path.hasPrefix("~/") ? (environment["HOME"] ?? "~") + path.dropFirst(1) : path
-    let joined = expanded.hasPrefix("/") ? expanded : workingDirectory + "/" + expanded
-    return URL(fileURLWithPath: joined).standardizedFileURL.path
+    LexicalPath.absolute(path, in: workingDirectory, home: environment["HOME"])
   }
 
-  package var databasePath: String { absolute(settings.store.path) }
+  /// The folder of all local instances. A relative one lies beside the database, so that every process that works on this
+  /// database looks for the instances in the same place: one that is not found counts as gone.
+  package var localDirectory: String {
+    let database = LexicalPath.physical(databasePath) ?? databasePath
+    return LexicalPath.absolute(
+      settings.local.directory, in: LexicalPath.folder(of: database), home: environment["HOME"])
+  }
 
   // MARK: Store
 
@@ -49,9 +70,16 @@ package struct CommandContext: Sendable {
     try await StoreActor.open(storeOptions(readOnly: true))
   }
 
+  /// The store for a look that must not change anything: a file that would have to be migrated is refused.
+  package func openForLook() async throws -> any Store {
+    var options = storeOptions(readOnly: true)
+    options.mayMigrate = false
+    return try await StoreActor.open(options)
+  }
+
   /// The store for a command that changes something; the file is made if there is none.
-  package func openForWriting() async throws -> StoreActor {
-    try await StoreActor.open(storeOptions(readOnly: false))
+  package func openForWriting(onNotice: (@Sendable (String) -> Void)? = nil) async throws -> StoreActor {
+    try await StoreActor.open(storeOptions(readOnly: false, onNotice: onNotice))
   }
 
   /// The store for a command that changes what must be there already: a mistyped `--db` makes no file.
@@ -60,34 +88,110 @@ package struct CommandContext: Sendable {
     return try await openForWriting()
   }
 
-  package func storeOptions(readOnly: Bool) -> StoreOptions {
+  /// - Parameter onNotice: is told each line of what was done to the file; otherwise the person at the terminal is.
+  package func storeOptions(readOnly: Bool, onNotice: (@Sendable (String) -> Void)? = nil) -> StoreOptions {
     let console = console
-    let billing = Dictionary(uniqueKeysWithValues: providers().map { ($0.name, $0.billing) })
     return StoreOptions(
       path: databasePath, readOnly: readOnly, allowNetworkFileSystem: settings.store.allowNetworkFileSystem,
-      timeZone: { LocalZone.offset(at: $0) }, billing: { billing[$0] ?? .perSecond },
+      timeZone: { LocalZone.offset(at: $0) }, billing: { Self.billing(of: $0) },
       onNotice: { notice in
-        for line in notice.split(separator: "\n") { console.note(printable(String(line))) }
+        for line in notice.split(separator: "\n") {
+          if let onNotice { onNotice(String(line)) } else { console.note(printable(String(line))) }
+        }
       })
   }
 
   // MARK: Providers
 
-  /// All providers of this version. A new one is added here, and nowhere else.
-  package func providers() -> [any Provider] { [localProvider()] }
+  /// A provider of this version: what is known of it without building it, and how it is built.
+  private struct ProviderEntry: Sendable {
+    let name: ProviderName
+    let billing: BillingRule
+    let make: @Sendable (CommandContext) -> any Provider
+  }
 
-  package func provider(_ name: ProviderName) -> (any Provider)? { providers().first { $0.name == name } }
+  /// All providers of this version. A new one is added here, and nowhere else.
+  private static let entries = [
+    ProviderEntry(name: .local, billing: .perSecond, make: { $0.localProvider() })
+  ]
+
+  /// How the providers bill. A table, since a list asks for each of its rows.
+  static let billingRules = Dictionary(uniqueKeysWithValues: entries.map { ($0.name, $0.billing) })
+
+  static func billing(of provider: ProviderName) -> BillingRule { billingRules[provider] ?? .perSecond }
+
+  func billing(_ job: Job) -> BillingRule { Self.billing(of: job.provider) }
+
+  /// Whether this version has the provider.
+  static func reaches(_ provider: ProviderName) -> Bool { billingRules[provider] != nil }
+
+  static var providerNames: [String] { entries.map(\.name.rawValue) }
+
+  package func providers() -> [any Provider] { Self.entries.map { $0.make(self) } }
+
+  package func provider(_ name: ProviderName) -> (any Provider)? {
+    Self.entries.first { $0.name == name }?.make(self)
+  }
+
+  // MARK: Results
+
+  private var syncSettings: SyncSettings {
+    let sync = settings.sync
+    return SyncSettings(
+      rclone: sync.rclone, interval: sync.interval, exclude: sync.exclude,
+      maximumBytes: sync.maximumMegabytes.map { Int64($0) * 1_000_000 }, includesInputs: sync.inputs,
+      packFiles: sync.pack, finalLimit: sync.finalLimit)
+  }
+
+  /// Where the results of a new job go, as rclone names it; nil if nothing is copied.
+  ///
+  /// - Parameter wish: what `--gdrive-path` says: `remote:path`, a folder of this machine, or a path on the remote of
+  ///   the configuration. Below it each job has a folder of its own, or two would overwrite each other's results.
+  package func resultsFolder(_ job: JobID, wish: String?) -> String? {
+    let remote = settings.sync.remote.flatMap { $0.isEmpty ? nil : $0 }
+    let base: String
+    if let wish, Self.isLocal(wish) || wish.contains(":") || remote == nil {
+      base = folder(wish)
+    } else if let remote {
+      let path = wish ?? (Self.isLocal(remote) ? nil : settings.sync.gdrivePath)
+      let separator = Self.isLocal(remote) ? "/" : ":"
+      let root = Self.isLocal(remote) ? folder(remote) : Self.remoteName(remote)
+      base = path.map { root + separator + $0 } ?? root
+    } else {
+      return nil
+    }
+    return (base.hasSuffix("/") || base.hasSuffix(":") ? base : base + "/") + job.rawValue
+  }
+
+  /// A path is made absolute beside the database; anything else stays.
+  private func folder(_ text: String) -> String {
+    guard Self.isLocal(text) else { return text }
+    let database = LexicalPath.physical(databasePath) ?? databasePath
+    return LexicalPath.absolute(text, in: LexicalPath.folder(of: database), home: environment["HOME"])
+  }
+
+  static func isLocal(_ text: String) -> Bool {
+    !text.contains(":")
+      && (text.hasPrefix("/") || text.hasPrefix("./") || text.hasPrefix("../") || text.hasPrefix("~/"))
+  }
+
+  private static func remoteName(_ text: String) -> String { text.hasSuffix(":") ? String(text.dropLast()) : text }
 
   private func localProvider() -> LocalProvider {
     let local = settings.local
     var settings = LocalSettings(
-      root: absolute(local.directory), instanceType: local.instanceType, region: local.region,
+      root: localDirectory, instanceType: local.instanceType, region: local.region,
       price: local.pricePerHour, grace: local.grace, heartbeatInterval: local.heartbeat,
       environment: LocalSettings.environment(from: environment))
-    // Somebody who runs the folder that holds the database means its inputs, not the database.
-    let database = URL(fileURLWithPath: databasePath)
-    let folder = database.deletingLastPathComponent().resolvingSymlinksInPath().path
-    settings.skipped = ["", "-wal", "-shm", ".lock"].map { folder + "/" + database.lastPathComponent + $0 }
+    settings.sync = syncSettings
+    // Where rclone finds its remotes is no secret; its password would be one.
+    settings.environment["RCLONE_CONFIG"] = environment["RCLONE_CONFIG"]
+    // Somebody who runs the folder that holds the database means its inputs, not the database, nor a link to it.
+    let folder = LexicalPath.folder(of: databasePath)
+    let entry = LexicalPath.absolute(
+      LexicalPath.name(of: databasePath), in: LexicalPath.physical(folder) ?? folder, home: nil)
+    let files = Set([entry, LexicalPath.physical(databasePath) ?? entry]).sorted()
+    settings.skipped = files.flatMap { file in ["", "-wal", "-shm", ".lock"].map { file + $0 } }
     return LocalProvider(settings: settings)
   }
 

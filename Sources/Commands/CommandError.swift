@@ -1,6 +1,7 @@
 internal import Configuration
 internal import JobStore
 internal import ProviderKit
+internal import ResultSync
 
 /// An error with the exit code that scripts rely on. The codes follow sysexits(3).
 package struct CommandError: Error, Sendable, CustomStringConvertible {
@@ -42,6 +43,14 @@ package struct CommandError: Error, Sendable, CustomStringConvertible {
         case .invalid: .badData
         }
       self.init(code, error.description)
+    case let error as SyncError:
+      let code: Code =
+        switch error.code {
+        case .notSetUp: .configuration
+        case .unreachable, .timedOut: .unavailable
+        case .damaged: .badData
+        }
+      self.init(code, error.description)
     case let error as ConfigurationError: self.init(.configuration, error.description)
     case is CancellationError: self.init(.tryAgain, "interrupted")
     default: self.init(.failure, "\(error)")
@@ -53,7 +62,7 @@ package struct CommandError: Error, Sendable, CustomStringConvertible {
     case .held, .busy, .overloaded: .tryAgain
     case .exists: .cantCreate
     case .closed: .software
-    case .notADatabase, .foreign, .newerSchema, .damaged: .badData
+    case .notADatabase, .foreign, .newerSchema, .needsMigration, .damaged: .badData
     case .notFound: .noInput
     case .readOnly, .notPermitted: .notPermitted
     case .networkFileSystem: .configuration

@@ -28,14 +28,15 @@ struct ConfigCheck: AsyncParsableCommand {
   func run() async throws {
     let context = try CommandContext.make(global, format: output.format)
     let settings = context.settings
-    let problems = settings.secretProblems(environment: context.environment)
+    let warnings =
+      settings.warnings + settings.withoutEffect + settings.secretProblems(environment: context.environment)
     switch context.format {
     case .json:
       context.console.out(
         JSONText.pretty(
           .object([
             "file": .optional(settings.file),
-            "warnings": .array((settings.warnings + problems).map { .string("\($0)") }),
+            "warnings": .array(warnings.map { .string("\($0)") }),
             "values": .array(
               settings.values.map {
                 .object(["path": .string($0.path), "value": .string($0.text), "source": .string("\($0.source)")])
@@ -43,7 +44,7 @@ struct ConfigCheck: AsyncParsableCommand {
           ])))
     case .text:
       for value in settings.values { context.console.out("\(value.path) = \(value.text)  (\(value.source))") }
-      for warning in settings.warnings + problems { context.console.note("warning: \(warning)") }
+      for warning in warnings { context.console.note("warning: \(warning)") }
       context.console.note("\(settings.file ?? "No config.json; the defaults hold"): no mistakes.")
     }
   }

@@ -7,34 +7,40 @@ package struct Console: Sendable {
   package var isInputTerminal: Bool
   /// Whether escape sequences for colour may be written to standard output.
   package var usesColor: Bool
+  /// The same of standard error, which may lead elsewhere.
+  package var usesErrorColor: Bool
   private let sink: @Sendable (Stream, String) -> Void
   private let source: @Sendable () -> String?
 
   package enum Stream: Sendable { case output, error }
 
   package init(
-    isOutputTerminal: Bool, isErrorTerminal: Bool, isInputTerminal: Bool, usesColor: Bool,
+    isOutputTerminal: Bool, isErrorTerminal: Bool, isInputTerminal: Bool, usesColor: Bool, usesErrorColor: Bool = false,
     sink: @escaping @Sendable (Stream, String) -> Void, source: @escaping @Sendable () -> String?
   ) {
     self.isOutputTerminal = isOutputTerminal
     self.isErrorTerminal = isErrorTerminal
     self.isInputTerminal = isInputTerminal
     self.usesColor = usesColor
+    self.usesErrorColor = usesErrorColor
     self.sink = sink
     self.source = source
   }
 
   /// The streams of this process. Colour only on a terminal, and never with `NO_COLOR` (https://no-color.org) or `TERM=dumb`.
   package static func standard(environment: [String: String]) -> Console {
-    let output = isatty(1) == 1
+    let (output, error) = (isatty(1) == 1, isatty(2) == 1)
     let plain = !(environment["NO_COLOR"] ?? "").isEmpty || environment["TERM"] == "dumb"
     return Console(
-      isOutputTerminal: output, isErrorTerminal: isatty(2) == 1, isInputTerminal: isatty(0) == 1,
-      usesColor: output && !plain,
+      isOutputTerminal: output, isErrorTerminal: error, isInputTerminal: isatty(0) == 1,
+      usesColor: output && !plain, usesErrorColor: error && !plain,
       sink: { stream, text in
-        let handle = stream == .output ? FileHandle.standardOutput : FileHandle.standardError
-        // A closed pipe ends the program by SIGPIPE, as people expect of `| head`; other failures have nobody to tell.
-        try? handle.write(contentsOf: Data(text.utf8))
+        switch stream {
+        // A closed pipe ends the program by SIGPIPE, as people expect of `| head`.
+        case .output: StandardOutput.write(Array(text.utf8))
+        // What can't be written here has nobody to be told.
+        case .error: _ = writeAll(Array(text.utf8), to: 2)
+        }
       },
       source: { readLine(strippingNewline: true) })
   }
@@ -48,15 +54,22 @@ package struct Console: Sendable {
   /// A line for the person at the terminal.
   package func note(_ line: String) { sink(.error, line + "\n") }
 
-  /// Asks a question that is answered with y or n; no answer is no.
+  /// Writes over the last line that was written like this; an empty one takes it away.
+  package func redraw(_ line: String) { sink(.error, "\r\u{1B}[K" + line) }
+
+  /// Whether there is somebody who sees a question and can answer it.
+  package var canAsk: Bool { isInputTerminal && isErrorTerminal }
+
+  /// Asks a question that is answered with y or n; no answer is no. It is no data, so it goes to standard error.
   package func confirm(_ question: String) -> Bool {
-    sink(.output, question + " (y/N): ")
+    sink(.error, question + " (y/N): ")
     let answer = source()?.trimmingCharacters(in: .whitespaces).lowercased()
     return answer == "y" || answer == "yes"
   }
 
-  package func colored(_ text: String, _ color: Color) -> String {
-    usesColor ? "\u{1B}[\(color.rawValue)m\(text)\u{1B}[0m" : text
+  package func colored(_ text: String, _ color: Color, on stream: Stream = .output) -> String {
+    let uses = stream == .output ? usesColor : usesErrorColor
+    return uses ? "\u{1B}[\(color.rawValue)m\(text)\u{1B}[0m" : text
   }
 
   package enum Color: Int, Sendable {

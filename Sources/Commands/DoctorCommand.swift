@@ -3,6 +3,8 @@ internal import Configuration
 internal import Foundation
 internal import JobModel
 internal import JobStore
+internal import ResultSync
+internal import Transport
 
 package struct DoctorCommand: AsyncParsableCommand {
   package static let configuration = CommandConfiguration(
@@ -96,13 +98,70 @@ enum Doctor {
           check: "alerts", result: .good,
           message: context.settings.notifiers.map { "\($0.name) (\($0.type))" }.joined(separator: ", ")))
     }
+    findings.append(library(isNeeded: !context.settings.notifiers.isEmpty))
+    findings.append(instances(in: context.localDirectory))
+    findings.append(try await results(context))
     findings += await database(context)
     return findings
   }
 
+  /// Whether results can be copied: rclone, and the remote that the configuration names.
+  static func results(_ context: CommandContext) async throws -> Finding {
+    let sync = context.settings.sync
+    guard let remote = sync.remote else {
+      return Finding(
+        check: "results", result: .warning, message: "sync.remote is not set, so results stay on their instances",
+        remedy: "Name a folder or an rclone remote in config.json (docs/configuration.md)")
+    }
+    do {
+      let rclone = RcloneFolder(program: sync.rclone, folder: remote, timeout: .seconds(20))
+      let version = try await rclone.version()
+      guard !CommandContext.isLocal(remote), !remote.contains(",") else {
+        return Finding(check: "results", result: .good, message: "\(remote), by \(version)")
+      }
+      let name = String(remote.prefix { $0 != ":" })
+      guard try await rclone.remotes().contains(name) else {
+        return Finding(
+          check: "results", result: .bad, message: "\(version) has no remote '\(printable(name))'",
+          remedy: "Make it with: rclone config   (or correct sync.remote)")
+      }
+      return Finding(check: "results", result: .good, message: "remote \(name), by \(version)")
+    } catch let error as SyncError {
+      return Finding(check: "results", result: .bad, message: error.message, remedy: error.remedy)
+    }
+  }
+
+  /// libcurl carries the alerts. It is loaded at the first one, which is late to learn that it is missing.
+  private static func library(isNeeded: Bool) -> Finding {
+    do {
+      return Finding(check: "libcurl", result: .good, message: try Curl.examine())
+    } catch {
+      return Finding(
+        check: "libcurl", result: isNeeded ? .bad : .warning, message: error.message, remedy: error.remedy)
+    }
+  }
+
+  /// Whether instances can be made: in their folder, or in the one in which that will be made.
+  static func instances(in folder: String) -> Finding {
+    var place = folder
+    while access(place, F_OK) != 0, place != "/" { place = LexicalPath.folder(of: place) }
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: place, isDirectory: &isFolder), isFolder.boolValue,
+      access(place, W_OK | X_OK) == 0
+    else {
+      return Finding(
+        check: "instances", result: .bad,
+        message: isFolder.boolValue ? "\(place) can't be written" : "\(place) is not a folder",
+        remedy: "Instances are made in \(folder): put that right, or name another folder as local.directory")
+    }
+    return Finding(
+      check: "instances", result: .good,
+      message: place == folder ? folder : "\(folder) will be made by the first job")
+  }
+
   private static func database(_ context: CommandContext) async -> [Finding] {
     do {
-      let store = try await context.openForReading()
+      let store = try await context.openForLook()
       let watcher = try await context.liveWatcher(store)
       let open = try await store.jobs(JobQuery(openOnly: true))
       await store.close()
@@ -119,29 +178,59 @@ enum Doctor {
             remedy: open.isEmpty ? nil : "Start it: cloudjobs watch"))
       }
       return findings
-    } catch let error as StoreError where error.code == .notFound {
-      return [
-        Finding(check: "database", result: .good, message: "\(context.databasePath) will be made by the first job")
-      ]
     } catch {
-      return [
-        Finding(check: "database", result: .bad, message: CommandError(error).message, remedy: "Run: cloudjobs check")
-      ]
+      return [refused(error, context)]
     }
   }
 
-  /// Programs that the bootstrap script and the alerts need on this machine.
+  /// What it means that the database could not be opened for a look.
+  private static func refused(_ error: any Error, _ context: CommandContext) -> Finding {
+    let refusal = error as? StoreError
+    switch refusal?.code {
+    case .notFound:
+      return Finding(
+        check: "database", result: .good, message: "\(context.databasePath) will be made by the first job")
+    case .needsMigration:
+      return Finding(
+        check: "database", result: .warning, message: refusal?.message ?? "", remedy: refusal?.remedy)
+    default:
+      return Finding(
+        check: "database", result: .bad, message: CommandError(error).message, remedy: "Run: cloudjobs check")
+    }
+  }
+
+  /// Programs that the bootstrap script needs on this machine.
   private static func programs(environment: [String: String]) -> [Finding] {
     let needed: [(name: String, why: String, remedy: String, result: Finding.Result)] = [
       ("sh", "runs the calculations", "Install a POSIX shell: apt install dash", .bad),
+      ("awk", "finds the processes of an instance", "apt install mawk", .bad),
+      ("grep", "finds the processes of an instance", "apt install grep", .bad),
       ("curl", "fetches inputs from the web", "apt install curl", .warning),
     ]
-    return needed.map { program in
-      let paths = (environment["PATH"] ?? "/usr/bin:/bin").split(separator: ":")
-      let found = paths.map { "\($0)/\(program.name)" }.first { FileManager.default.isExecutableFile(atPath: $0) }
+    var findings = needed.map { program in
+      let found = find(program.name, environment)
       return Finding(
         check: program.name, result: found == nil ? program.result : .good,
         message: found ?? "not found; it \(program.why)", remedy: found == nil ? program.remedy : nil)
     }
+    let missing = coreutils.filter { find($0, environment) == nil }
+    findings.append(
+      Finding(
+        check: "coreutils", result: missing.isEmpty ? .good : .bad,
+        message: missing.isEmpty
+          ? coreutils.joined(separator: ", ")
+          : "not found: \(missing.joined(separator: ", ")); the calculations are prepared and ended with them",
+        remedy: missing.isEmpty ? nil : "apt install coreutils"))
+    return findings
+  }
+
+  /// What bootstrap.sh calls of them.
+  private static let coreutils = [
+    "chmod", "cp", "cut", "date", "env", "head", "ln", "ls", "mkdir", "mv", "rm", "sleep", "tr",
+  ]
+
+  private static func find(_ name: String, _ environment: [String: String]) -> String? {
+    let paths = (environment["PATH"] ?? "/usr/local/bin:/usr/bin:/bin").split(separator: ":")
+    return paths.map { "\($0)/\(name)" }.first { FileManager.default.isExecutableFile(atPath: $0) }
   }
 }

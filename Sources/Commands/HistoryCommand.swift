@@ -43,7 +43,7 @@ package struct HistoryCommand: AsyncParsableCommand {
     }
   }
 
-  static func line(_ event: Event, console: Console) -> String {
+  static func line(_ event: Event, console: Console, on stream: Console.Stream = .output) -> String {
     let kind = JobTable.pad(event.kind.rawValue, 20)
     let color: Console.Color? =
       switch event.kind {
@@ -52,7 +52,7 @@ package struct HistoryCommand: AsyncParsableCommand {
       case .costThreshold, .heartbeatLost, .providerUnreachable, .strayInstance: .yellow
       default: nil
       }
-    let shown = color.map { console.colored(kind, $0) } ?? kind
+    let shown = color.map { console.colored(kind, $0, on: stream) } ?? kind
     let reason = event.reason.map { " [\($0.rawValue)]" } ?? ""
     return "\(LocalZone.text(event.at))  #\(event.attempt)  \(shown) \(printable(event.message))\(reason)"
   }

@@ -11,11 +11,13 @@ enum JobCompletion {
       if word == "--db" { options.db = value }
       if word == "--config" { options.config = value }
     }
-    // A completion that can't be made is no completion: there is nobody to tell.
-    guard let context = try? CommandContext.make(options), let store = try? await context.openForReading(),
-      let ids = try? await store.ids(prefix: prefix, limit: 50)
-    else { return [] }
-    return ids.map(\.rawValue)
+    // A completion that can't be made is no completion: there is nobody to tell. The Tab key converts no database.
+    guard let context = try? CommandContext.make(options), let store = try? await context.openForLook() else {
+      return []
+    }
+    let ids = try? await store.ids(prefix: prefix, limit: 50)
+    await store.close()
+    return ids?.map(\.rawValue) ?? []
   }
 }
 

@@ -36,13 +36,14 @@ package struct ListCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("Only jobs made since: a date (2026-11-01), or an age (7d, 12h).", valueName: "when"))
   var since: String?
 
-  @Option(help: "At most this many jobs; 0 shows all.")
-  var limit = 20
+  @Option(help: "At most this many jobs; 0 shows all. (default: 20)")
+  var limit: Int?
 
   @Flag(help: "Show counts and costs instead of rows.")
   var summary = false
 
-  @Option(help: ArgumentHelp("Remove closed jobs that ended more than this many days ago.", valueName: "days"))
+  @Option(
+    help: ArgumentHelp("Remove all closed jobs that ended more than this many days ago.", valueName: "days"))
   var cleanup: Int?
 
   @Flag(help: "With --cleanup: only say what would be removed.")
@@ -51,8 +52,16 @@ package struct ListCommand: AsyncParsableCommand {
   package init() {}
 
   package func validate() throws {
-    if limit < 0 { throw ValidationError("--limit takes 0 or more, not \(limit)") }
+    if let limit, limit < 0 { throw ValidationError("--limit takes 0 or more, not \(limit)") }
     if dryRun, cleanup == nil { throw ValidationError("--dry-run goes with --cleanup DAYS") }
+    guard cleanup != nil else { return }
+    // Whoever names a part of the jobs must not lose the others.
+    let filters = [
+      ("--status", !status.isEmpty), ("--provider", provider != nil), ("--name", name != nil),
+      ("--since", since != nil), ("--limit", limit != nil), ("--summary", summary),
+    ]
+    guard let (option, _) = filters.first(where: { $0.1 }) else { return }
+    throw ValidationError("--cleanup removes closed jobs of every kind, so \(option) does not go with it")
   }
 
   package func run() async throws {
@@ -63,14 +72,27 @@ package struct ListCommand: AsyncParsableCommand {
     let now = context.clock.now()
     let query = JobQuery(
       states: status.map(\.state), provider: provider.map(ProviderName.init(matching:)), name: name,
-      createdSince: try since.map { try Self.moment($0, now: now) }, limit: limit == 0 ? nil : limit)
+      createdSince: try since.map { try Self.moment($0, now: now) }, limit: limit == 0 ? nil : limit ?? 20)
     let store = try await context.openForReading()
+    if let wanted = query.provider { try await Self.refuseUnknown(wanted, store) }
     if summary {
       try await JobSummary.make(store, query, context).render(context)
     } else {
       try await render(store.jobs(query), context, now)
     }
     await store.close()
+  }
+
+  /// A provider that nobody knows is a slip of the pen, unless jobs of it were imported.
+  private static func refuseUnknown(_ wanted: ProviderName, _ store: any Store) async throws {
+    guard !ProviderName.known.contains(wanted) else { return }
+    let stored = try await store.summary(JobQuery()).map(\.provider)
+    guard !stored.contains(wanted) else { return }
+    let names = ProviderName.known + Set(stored).subtracting(ProviderName.known).sorted { $0.rawValue < $1.rawValue }
+    throw CommandError(
+      .usage,
+      "there is no provider '\(printable(wanted.rawValue))'; one of: "
+        + names.map { printable($0.rawValue) }.joined(separator: ", "))
   }
 
   private func render(_ jobs: [Job], _ context: CommandContext, _ now: Timestamp) {
@@ -90,9 +112,9 @@ package struct ListCommand: AsyncParsableCommand {
     }
   }
 
-  /// A date, a moment, or an age.
+  /// A date, a moment, or an age. An age has a unit here: `2026` is rather meant as a year.
   static func moment(_ text: String, now: Timestamp) throws -> Timestamp {
-    if let age = DurationText.parse(text) { return now - age }
+    if text.contains(where: \.isLetter), let age = DurationText.parse(text) { return now - age }
     if let moment = Timestamp(iso8601: text, offsetIfMissing: { LocalZone.offset(at: $0) }) { return moment }
     throw CommandError(.usage, "'\(printable(text))' is neither a date (2026-11-01) nor an age (7d, 12h)")
   }
@@ -109,10 +131,6 @@ struct StatusName: ExpressibleByArgument {
 
   static var allValueStrings: [String] { JobState.allCases.map(\.rawValue) }
   static var defaultCompletionKind: CompletionKind { .list(allValueStrings) }
-}
-
-extension CommandContext {
-  func billing(_ job: Job) -> BillingRule { provider(job.provider)?.billing ?? .perSecond }
 }
 
 extension Console {

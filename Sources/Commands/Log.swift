@@ -9,14 +9,29 @@ package enum Log {
     case json
   }
 
-  package static func make(debug: Bool, level: Logger.Level = .warning, format: Format) -> Logger {
+  package static func make(level: Logger.Level = .warning, format: Format) -> Logger {
     var logger = Logger(label: "cloudjobs") { _ in Handler(format: format, sink: { standardError($0) }) }
-    logger.logLevel = debug ? .debug : level
+    logger.logLevel = level
     return logger
   }
 
+  /// The level that somebody asks for: `--debug` over `CLOUDJOBS_LOG_LEVEL` over `CLOUDJOBS_DEBUG`; nil if nobody does.
+  static func wantedLevel(debug: Bool, environment: [String: String]) throws(CommandError) -> Logger.Level? {
+    var level: Logger.Level? = environment["CLOUDJOBS_DEBUG"] == "1" ? .debug : nil
+    if let name = environment["CLOUDJOBS_LOG_LEVEL"], !name.isEmpty {
+      guard let known = levels.first(where: { $0.rawValue == name.lowercased() }) else {
+        let names = levels.map(\.rawValue).joined(separator: ", ")
+        throw CommandError(.configuration, "CLOUDJOBS_LOG_LEVEL is '\(printable(name))'; set it to one of \(names)")
+      }
+      level = known
+    }
+    return debug ? .debug : level
+  }
+
+  private static let levels: [Logger.Level] = [.trace, .debug, .info, .notice, .warning, .error]
+
   /// Writes a line; a log has nobody to tell that it can't be written.
-  private static func standardError(_ line: String) { try? FileHandle.standardError.write(contentsOf: Data(line.utf8)) }
+  private static func standardError(_ line: String) { _ = writeAll(Array(line.utf8), to: 2) }
 
   package struct Handler: LogHandler {
     package var metadata: Logger.Metadata = [:]

@@ -1,4 +1,5 @@
 package import ArgumentParser
+internal import Configuration
 internal import Foundation
 internal import JobModel
 internal import JobStore
@@ -17,7 +18,7 @@ package struct LogsCommand: AsyncParsableCommand {
   @OptionGroup package var global: GlobalOptions
   @OptionGroup package var argument: JobArgument
 
-  @Flag(name: .shortAndLong, help: "Go on as the output grows, until the job ends.")
+  @Flag(name: .shortAndLong, help: "Go on as the output grows, until the job or its instance is over.")
   var follow = false
 
   @Option(help: "Only the last lines.")
@@ -45,19 +46,28 @@ package struct LogsCommand: AsyncParsableCommand {
     }
     var reader = GrowingFile(path: path)
     if let tail { try reader.skip(toLastLines: tail) }
-    try copy(&reader, context)
-    while follow {
-      let current = try await store.job(job.id)
-      let ended = current?.state.isTerminal ?? true
-      try copy(&reader, context)
-      if ended { break }
-      try await context.clock.sleep(until: context.clock.now() + .milliseconds(300))
+    if try copy(&reader), follow {
+      var end = EndOfOutput(reference: reference, provider: provider, policy: context.settings.supervision)
+      var isOver = false
+      while !isOver {
+        isOver = try await end.isReached(store, now: context.clock.now())
+        // Read after the question: whatever was written before the end is there by now.
+        guard try copy(&reader) else { break }
+        if !isOver { try await context.clock.sleep(until: context.clock.now() + .milliseconds(300)) }
+      }
+      if isOver, !end.isRecorded, try await context.liveWatcher(store) == nil {
+        context.console.note("The instance is over. How the job ended is seen by: cloudjobs watch")
+      }
     }
     await store.close()
   }
 
-  private func copy(_ reader: inout GrowingFile, _ context: CommandContext) throws {
-    while let chunk = try reader.next() { try FileHandle.standardOutput.write(contentsOf: chunk) }
+  /// Copies what is new. False if nobody takes it.
+  private func copy(_ reader: inout GrowingFile) throws -> Bool {
+    while let chunk = try reader.next() {
+      guard StandardOutput.write(Array(chunk)) else { return false }
+    }
+    return true
   }
 }
 

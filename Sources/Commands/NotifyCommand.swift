@@ -1,4 +1,5 @@
 package import ArgumentParser
+internal import Configuration
 internal import JobModel
 internal import JobStore
 internal import Monitor
@@ -35,13 +36,12 @@ struct NotifyTest: AsyncParsableCommand {
   func run() async throws {
     let context = try CommandContext.make(global, format: output.format)
     let clients = Channels.Clients()
-    let all = await Channels.make(context, clients: clients)
-    let chosen = all.filter { name == nil || $0.name == name }
+    let chosen = await Channels.make(context, only: name, clients: clients) { context.console.note(printable($0)) }
     guard !chosen.isEmpty else {
-      let known = all.map(\.name).joined(separator: ", ")
+      let known = context.settings.notifiers.map(\.name).joined(separator: ", ")
       throw CommandError(
         .configuration,
-        all.isEmpty
+        known.isEmpty
           ? "no notifiers are configured; docs/configuration.md shows how"
           : "there is no notifier '\(printable(name ?? ""))'; one of: \(known)")
     }
@@ -107,6 +107,10 @@ struct NotifyList: AsyncParsableCommand {
 
   @Option(help: "At most this many; 0 shows all.")
   var limit = 50
+
+  func validate() throws {
+    if limit < 0 { throw ValidationError("--limit takes 0 or more, not \(limit)") }
+  }
 
   func run() async throws {
     let context = try CommandContext.make(global, format: output.format)
@@ -182,6 +186,12 @@ struct NotifyResend: AsyncParsableCommand {
     let count = try await store.resend(deliveries.isEmpty ? nil : deliveries, at: context.clock.now())
     let watched = try await context.liveWatcher(store) != nil
     await store.close()
+    if count == 0, !deliveries.isEmpty {
+      let numbers = deliveries.map { "\($0)" }.joined(separator: ", ")
+      throw CommandError(
+        .noInput,
+        "nothing is sent again: no dead delivery has the number \(numbers). See: cloudjobs notify list --state dead")
+    }
     context.console.out("\(counted(count, "delivery", "deliveries")) will be tried again.")
     if count < deliveries.count {
       context.console.note("Only dead deliveries can be sent again; see: cloudjobs notify list --state dead")

@@ -32,7 +32,10 @@ package struct RunCommand: AsyncParsableCommand {
   @Option(help: "The shell command that is the calculation. (default: sh ./run.sh)")
   var command: String?
 
-  @Option(help: ArgumentHelp("An environment variable; may be repeated.", valueName: "NAME=VALUE"))
+  @Option(
+    help: ArgumentHelp(
+      "An environment variable; NAME alone takes the value that it has here. May be repeated.",
+      valueName: "NAME=VALUE"))
   var env: [String] = []
 
   @Option(help: "The basis set; the calculation finds it in BASIS_SET.")
@@ -44,8 +47,8 @@ package struct RunCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("What the job may cost; alerts at 50, 80 and 100 %.", valueName: "dollars"))
   var budget: String?
 
-  @Option(help: "At 100 % of the budget: alert or terminate.")
-  var budgetAction: BudgetAction = .alert
+  @Option(help: "At 100 % of the budget: alert or terminate. (default: alert)")
+  var budgetAction: BudgetAction?
 
   @Option(help: ArgumentHelp("Your guess; a launch that would exceed the budget is refused.", valueName: "duration"))
   var estimatedRuntime: String?
@@ -56,10 +59,11 @@ package struct RunCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("The instance ends itself when it was idle for this long.", valueName: "duration"))
   var idleFor: String?
 
-  @Option(help: ArgumentHelp("Below this much CPU it counts as idle.", valueName: "percent"))
-  var idleCPU = 5
+  @Option(help: ArgumentHelp("Below this much CPU it counts as idle. (default: 5)", valueName: "percent"))
+  var idleCPU: Int?
 
-  @Option(help: ArgumentHelp("Where the results go on Google Drive.", valueName: "remote:path"))
+  @Option(
+    help: ArgumentHelp("Where the results go: below this path each job has its folder.", valueName: "remote:path"))
   var gdrivePath: String?
 
   @Option(help: ArgumentHelp("A tag; may be repeated.", valueName: "KEY=VALUE"))
@@ -74,9 +78,11 @@ package struct RunCommand: AsyncParsableCommand {
   package init() {}
 
   package func validate() throws {
-    if !(1...100_000).contains(idleCPU) {
+    if let idleCPU, !(1...100_000).contains(idleCPU) {
       throw ValidationError("--idle-cpu takes a percentage above 0, not \(idleCPU)")
     }
+    if idleCPU != nil, idleFor == nil { throw ValidationError("--idle-cpu goes with --idle-for DURATION") }
+    if budgetAction != nil, budget == nil { throw ValidationError("--budget-action goes with --budget DOLLARS") }
   }
 
   package func run() async throws {
@@ -95,12 +101,13 @@ package struct RunCommand: AsyncParsableCommand {
 
   private func makePlan(_ context: CommandContext) async throws -> RunPlan {
     let wishes = RunPlan.Wishes(
-      directory: directory, name: name, command: command, environment: env, basisSet: basisSet,
-      executable: executable, budget: budget, budgetAction: budgetAction.action, estimatedRuntime: estimatedRuntime,
-      maxDuration: maxDuration, idleFor: idleFor, idleCPU: idleCPU, gdrivePath: gdrivePath, tags: tag)
+      directory: directory, name: name, command: command, environment: env, inherited: context.environment,
+      basisSet: basisSet, executable: executable, budget: budget, budgetAction: budgetAction?.action ?? .alert,
+      estimatedRuntime: estimatedRuntime, maxDuration: maxDuration, idleFor: idleFor, idleCPU: idleCPU ?? 5,
+      gdrivePath: gdrivePath, tags: tag)
     let name = ProviderName(matching: provider)
     guard let provider = context.provider(name) else {
-      let known = context.providers().map(\.name.rawValue).joined(separator: ", ")
+      let known = CommandContext.providerNames.joined(separator: ", ")
       throw CommandError(.usage, "provider '\(printable(self.provider))' is not available; one of: \(known)")
     }
     let spec = try RunPlan.spec(wishes, directory: context.absolute(directory))
@@ -111,7 +118,7 @@ package struct RunCommand: AsyncParsableCommand {
     {
       throw CommandError(.usage, "not launched: \(refusal). Raise --budget, or shorten --estimated-runtime")
     }
-    return RunPlan(spec: spec, budget: budget, provider: name, quote: quote)
+    return RunPlan(spec: spec, budget: budget, provider: name, quote: quote, billing: provider.billing)
   }
 
   private func show(_ plan: RunPlan, _ context: CommandContext) {
@@ -128,31 +135,49 @@ package struct RunCommand: AsyncParsableCommand {
     let now = context.clock.now()
     var id = JobID.random(using: &generator)
     while try await store.job(id) != nil { id = JobID.random(using: &generator) }
-    let job = Job(id: id, provider: plan.provider, spec: plan.spec, budget: plan.budget, createdAt: now)
+    var spec = plan.spec
+    spec.gdrivePath = context.resultsFolder(id, wish: spec.gdrivePath)
+    let job = Job(id: id, provider: plan.provider, spec: spec, budget: plan.budget, createdAt: now)
     let created = Event(
       job: id, attempt: 1, at: now, kind: .created,
       message: "\(plan.spec.name): \(plan.quote.instanceType) in \(plan.quote.region) at \(plan.quote.price.formatted)")
     let console = context.console
+    let waits = wait
     let driver = JobDriver(context: context, store: store) { event in
-      console.note(HistoryCommand.line(event, console: console))
+      // Whoever waits for hours wants to look at the job meanwhile, or to end it.
+      if waits, event.kind == .created { console.note("Job \(event.job)") }
+      console.note(HistoryCommand.line(event, console: console, on: .error))
     }
-    let outcome = try await driver.launch(job, created: created, patience: context.settings.watch.launchTimeout)
-    guard let stored = try await store.job(id) else {
+    let outcome = try await carryOut(job, created, driver)
+    guard let last = try await store.job(id) else {
       throw CommandError(.software, "job \(id) is not in the database")
     }
-    if wait {
-      // The results go on being looked after until the instance is gone too.
-      let seen = try await driver.eventIDs([id])
-      _ = try await driver.drive([id], patience: nil, seenEvents: seen) { $0.allSatisfy { !$0.isOpen } }
-    }
-    let last = try await store.job(id) ?? stored
     print(last, context)
     try finish(last, outcome, context)
-    if gdrivePath != nil {
-      console.note("This version does not copy results to Google Drive; they stay on the instance. The path is kept.")
-    }
     if !wait, try await context.liveWatcher(store) == nil {
       console.note("Nobody watches yet. Start the watcher: cloudjobs watch")
+    }
+  }
+
+  /// Launches the job and, with `--wait`, stays until it is closed.
+  private func carryOut(_ job: Job, _ created: Event, _ driver: JobDriver) async throws -> JobDriver.Outcome {
+    let patience = driver.context.settings.watch.launchTimeout
+    let waits = wait
+    do {
+      return try await Interruption.guarding {
+        let outcome = try await driver.launch(job, created: created, patience: patience)
+        // The results go on being looked after until the instance is gone too.
+        if waits { _ = try await driver.drive([job.id], patience: nil) { $0.allSatisfy { !$0.isOpen } } }
+        return outcome
+      }
+    } catch {
+      guard let interruption = error as? Interruption else { throw error }
+      let isStored = try await driver.store.job(job.id) != nil
+      driver.context.console.note(
+        isStored
+          ? "Interrupted. Job \(job.id) goes on; cloudjobs watch looks after it, cloudjobs terminate \(job.id) ends it."
+          : "Interrupted before anything was started.")
+      throw ExitCode(interruption.code)
     }
   }
 

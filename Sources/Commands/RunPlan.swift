@@ -9,6 +9,7 @@ struct RunPlan {
   var budget: Budget?
   var provider: ProviderName
   var quote: Quote
+  var billing: BillingRule = .perSecond
 
   /// The command line's wishes, as they were written.
   struct Wishes {
@@ -16,6 +17,8 @@ struct RunPlan {
     var name: String?
     var command: String?
     var environment: [String] = []
+    /// The variables of the caller, from which `--env NAME` takes its value.
+    var inherited: [String: String] = [:]
     var basisSet: String?
     var executable: String?
     var budget: String?
@@ -50,7 +53,7 @@ struct RunPlan {
     }
     return JobSpec(
       name: name, directory: directory, command: try command(wishes, directory, files),
-      environment: try pairs(wishes.environment, option: "--env", keys: isVariableName),
+      environment: try environment(wishes),
       basisSet: wishes.basisSet, executable: wishes.executable,
       estimatedRuntimeSeconds: try seconds(wishes.estimatedRuntime, "--estimated-runtime"),
       maxDurationSeconds: try seconds(wishes.maxDuration, "--max-duration"),
@@ -85,9 +88,6 @@ struct RunPlan {
     )
   }
 
-  /// A word of a shell command.
-  static func quoted(_ word: String) -> String { "'" + word.replacing("'", with: "'\\''") + "'" }
-
   private static func seconds(_ text: String?, _ option: String) throws -> Int64? {
     guard let text else { return nil }
     guard let duration = DurationText.parse(text), duration >= .seconds(1) else {
@@ -96,11 +96,17 @@ struct RunPlan {
     return duration.components.seconds
   }
 
-  private static func isVariableName(_ key: String) -> Bool {
-    guard let first = key.utf8.first, !(48...57).contains(first) else { return false }
-    return key.utf8.allSatisfy {
-      (48...57).contains($0) || (65...90).contains($0) || (97...122).contains($0) || $0 == 95
+  /// The variables of `--env`. A name alone takes the value that it has here, so that a secret need not stand among the
+  /// arguments, which every process of the machine can read.
+  private static func environment(_ wishes: Wishes) throws -> [String: String] {
+    let texts = try wishes.environment.map { text in
+      guard !text.utf8.contains(UInt8(ascii: "=")), BootstrapJob.isVariableName(text) else { return text }
+      guard let value = wishes.inherited[text] else {
+        throw CommandError(.usage, "--env \(text): the variable is not set here; set it, or write \(text)=VALUE")
+      }
+      return text + "=" + value
     }
+    return try pairs(texts, option: "--env", keys: BootstrapJob.isVariableName)
   }
 
   private static func pairs(
@@ -108,12 +114,13 @@ struct RunPlan {
   ) throws -> [String: String] {
     var result: [String: String] = [:]
     for text in texts {
-      guard let equals = text.firstIndex(of: "=") else {
+      // By bytes: a value may begin with a mark that would belong to the sign as a character.
+      guard let equals = text.utf8.firstIndex(of: UInt8(ascii: "=")) else {
         throw CommandError(.usage, "\(option) takes NAME=VALUE, not '\(printable(text))'")
       }
       let key = String(text[..<equals])
       guard isGood(key) else { throw CommandError(.usage, "\(option): '\(printable(key))' is not a name") }
-      let value = String(text[text.index(after: equals)...])
+      let value = String(text[text.utf8.index(after: equals)...])
       guard !value.utf8.contains(0) else {
         throw CommandError(.usage, "\(option) \(key): the value has a NUL character")
       }
@@ -137,8 +144,11 @@ struct RunPlan {
     if let basis = spec.basisSet { lines.append("Basis set: \(printable(basis))") }
     if let executable = spec.executable { lines.append("Executable: \(printable(executable))") }
     if let path = spec.gdrivePath { lines.append("Google Drive: \(printable(path))") }
-    if let seconds = spec.estimatedRuntimeSeconds {
-      let cost = quote.price.cost(seconds: seconds)
+    if !spec.tags.isEmpty {
+      let tags = spec.tags.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ", ")
+      lines.append("Tags: \(printable(tags))")
+    }
+    if let seconds = spec.estimatedRuntimeSeconds, let cost = estimatedCost {
       lines.append("Estimated runtime: \(DurationText.short(.seconds(seconds))), about \(cost.formatted(decimals: 4))")
     }
     if let seconds = spec.maxDurationSeconds {
@@ -155,19 +165,31 @@ struct RunPlan {
     return lines
   }
 
+  /// What the estimated runtime is billed with: the arithmetic by which a launch over the budget is refused.
+  private var estimatedCost: Money? {
+    spec.estimatedRuntimeSeconds.map { seconds in
+      quote.price.cost(seconds: billing.billedSeconds(elapsed: .seconds(seconds)))
+    }
+  }
+
   var document: JSONValue {
-    .object([
+    var document: [String: JSONValue] = [
       "name": .string(spec.name), "directory": .string(spec.directory), "command": .string(spec.command),
       "provider": .string(provider.rawValue), "instance_type": .string(quote.instanceType),
       "region": .string(quote.region), "price_per_hour": .number(quote.price.dollars),
       "environment": .array(spec.environment.keys.sorted().map(JSONValue.string)),
       "basis_set": .optional(spec.basisSet), "executable": .optional(spec.executable),
-      "gdrive_path": .optional(spec.gdrivePath),
-      "estimated_runtime_seconds": spec.estimatedRuntimeSeconds.map(JSONValue.integer) ?? .null,
-      "estimated_cost": spec.estimatedRuntimeSeconds.map { .money(quote.price.cost(seconds: $0)) } ?? .null,
-      "max_duration_seconds": spec.maxDurationSeconds.map(JSONValue.integer) ?? .null,
-      "budget_limit": budget.map { .money($0.limit) } ?? .null,
-      "budget_action": .optional(budget?.action.rawValue), "dry_run": .bool(true),
-    ])
+      "gdrive_path": .optional(spec.gdrivePath), "tags": .object(spec.tags.mapValues(JSONValue.string)),
+      "dry_run": .bool(true),
+    ]
+    document["estimated_runtime_seconds"] = spec.estimatedRuntimeSeconds.map(JSONValue.integer) ?? .null
+    document["estimated_cost"] = estimatedCost.map(JSONValue.money) ?? .null
+    document["max_duration_seconds"] = spec.maxDurationSeconds.map(JSONValue.integer) ?? .null
+    document["idle_for_seconds"] = spec.idle.map { .integer($0.seconds) } ?? .null
+    document["idle_cpu_percent"] = spec.idle.map { .integer(Int64($0.cpuPercent)) } ?? .null
+    document["budget_limit"] = budget.map { .money($0.limit) } ?? .null
+    document["budget_action"] = .optional(budget?.action.rawValue)
+    document["budget_percents"] = .array((budget?.percents ?? []).map { .integer(Int64($0)) })
+    return .object(document)
   }
 }

@@ -1,7 +1,9 @@
+internal import Configuration
 internal import JobModel
 internal import JobStore
 internal import Monitor
 internal import ProviderKit
+internal import ResultSync
 
 /// Everything that `status` shows of a job.
 struct StatusReport {
@@ -12,6 +14,10 @@ struct StatusReport {
   var live: Observation?
   var inputs: FileCount?
   var logFile: String?
+  /// Where the results lie on this machine.
+  var folder: String?
+  /// What the remote holds; nil if it was not asked.
+  var results: ResultsReport?
   var events: [StoredEvent]
   var undelivered: [Delivery]
   var watcher: Holder?
@@ -24,8 +30,19 @@ struct StatusReport {
       events: detailed ? try await store.events(of: job.id, limit: nil) : [],
       undelivered: try await store.deliveries(DeliveryQuery(states: [.pending, .dead], job: job.id)),
       watcher: try await context.liveWatcher(store))
+    if detailed, !offline, let folder = job.spec.gdrivePath,
+      context.settings.sync.remote != nil || folder.hasPrefix("/")
+    {
+      do {
+        report.results = try await ResultsReport.look(
+          RcloneFolder(program: context.settings.sync.rclone, folder: folder, timeout: .seconds(20)))
+      } catch let error as SyncError {
+        report.results = ResultsReport(trouble: error.message)
+      }
+    }
     guard let reference = InstanceReference(job), let provider = context.provider(job.provider) else { return report }
     report.logFile = (provider as? any LogProviding)?.logFile(of: reference)
+    report.folder = (provider as? any WorkFolderProviding)?.workFolder(of: reference)
     report.inputs = await (provider as? any FileListing)?.inputs(of: reference)
     if !offline, job.isOpen { report.live = await provider.observe([reference])[reference.token] }
     return report
@@ -37,6 +54,8 @@ struct StatusReport {
     members["input_files"] =
       inputs.map { .object(["count": .integer(Int64($0.files)), "bytes": .integer($0.bytes)]) } ?? .null
     members["log_file"] = .optional(logFile)
+    members["results"] = folder.map { .object(["folder": .string($0)]) } ?? .null
+    members["synced_results"] = results?.document ?? .null
     members["events"] = .array(events.map(JobDocument.event))
     members["undelivered_alerts"] = .array(undelivered.map(JobDocument.delivery))
     members["watched"] = .bool(watcher != nil)
@@ -137,10 +156,14 @@ struct StatusReport {
       lines.append("Files: \(inputs.files)")
       lines.append("Total size: \(Self.grouped(inputs.bytes)) bytes")
     }
-    if job.spec.gdrivePath != nil || logFile != nil {
-      lines += ["", "RESULTS:", String(repeating: "-", count: 40)]
-      if let logFile { lines.append("Output: \(logFile)") }
-      if let path = job.spec.gdrivePath { lines.append("Google Drive: \(printable(path))") }
+    if job.spec.gdrivePath != nil || logFile != nil || folder != nil {
+      lines += [
+        "", job.spec.gdrivePath == nil ? "RESULTS:" : "RESULTS (Google Drive):", String(repeating: "-", count: 40),
+      ]
+      if let folder { lines.append("Folder: \(printable(folder))") }
+      if let logFile { lines.append("Output: \(printable(logFile))") }
+      if let path = job.spec.gdrivePath { lines.append("Path: \(printable(path))") }
+      if let results { lines += results.text(now: now) }
       lines.append("Last sync: \(job.attempt.syncedAt.map(LocalZone.text) ?? "never")")
     }
     return lines

@@ -2,6 +2,7 @@ package import ArgumentParser
 internal import JobModel
 internal import JobStore
 internal import Monitor
+internal import ProviderKit
 
 package struct TerminateCommand: AsyncParsableCommand {
   package static let configuration = CommandConfiguration(
@@ -63,15 +64,18 @@ package struct TerminateCommand: AsyncParsableCommand {
       if !chosen.contains(where: { $0.id == job.id }) { chosen.append(job) }
     }
     let console = context.console
-    for job in chosen { describe(job, context) }
+    // The words for one job are those of the Python tool; of several, each line says which one it means.
+    let isOneOfMany = chosen.count > 1
+    for job in chosen { describe(job, context, inOneLine: isOneOfMany) }
     let open = chosen.filter(\.isOpen)
     for job in chosen where !job.isOpen {
       console.note("Job \(job.id) is \(job.state.rawValue) and its instance is gone: nothing to terminate.")
     }
     guard !open.isEmpty else { return }
-    try refuseUnreachable(open, context)
+    try refuseUnreachable(open)
+    if forget { try await refuseLiving(open, context) }
     if !force {
-      guard console.isInputTerminal else {
+      guard console.canAsk else {
         throw CommandError(.usage, "terminate asks before it acts, and there is no terminal to ask on. Add --force")
       }
       let question = open.count == 1 ? "this job" : "these \(open.count) jobs"
@@ -80,24 +84,51 @@ package struct TerminateCommand: AsyncParsableCommand {
         return
       }
     }
-    try await carryOut(open, context, store)
+    try await carryOut(open, isOneOfMany: isOneOfMany, context, store)
   }
 
   /// A wish that no provider of this version can carry out is refused before it is stored.
-  private func refuseUnreachable(_ open: [Job], _ context: CommandContext) throws {
-    guard !forget, let job = open.first(where: { context.provider($0.provider) == nil }) else { return }
+  private func refuseUnreachable(_ open: [Job]) throws {
+    guard !forget, let job = open.first(where: { !CommandContext.reaches($0.provider) }) else { return }
     throw CommandError(
       .unavailable,
       "this version can't reach \(job.provider), where job \(job.id) runs. End the instance in the console of "
         + "\(job.provider), then close the job here: cloudjobs terminate \(job.id) --forget")
   }
 
-  private func carryOut(_ open: [Job], _ context: CommandContext, _ store: any Store) async throws {
+  /// Nobody can vouch for the end of an instance of which its provider says that it lives: it would run on, unseen.
+  private func refuseLiving(_ open: [Job], _ context: CommandContext) async throws {
+    for job in open {
+      guard let provider = context.provider(job.provider), let reference = await Self.instance(of: job, provider) else {
+        continue
+      }
+      let answers = await provider.observe([reference])
+      guard case .known(let report)? = answers[reference.token], report.state != .terminated else { continue }
+      throw CommandError(
+        .usage,
+        "instance \(printable(reference.instance.id)) of job \(job.id) is \(report.state.rawValue), so it can't be "
+          + "forgotten. End it: cloudjobs terminate \(job.id)")
+    }
+  }
+
+  /// The instance that was named, or that a launch without an answer has made.
+  private static func instance(of job: Job, _ provider: any Provider) async -> InstanceReference? {
+    if let reference = InstanceReference(job) { return reference }
+    guard case .found(let launched) = await provider.find(LaunchRequest(job)) else { return nil }
+    return InstanceReference(
+      job: job.id, attempt: job.attempt.number, token: job.attempt.token, instance: launched.instance)
+  }
+
+  private func carryOut(
+    _ open: [Job], isOneOfMany: Bool, _ context: CommandContext, _ store: any Store
+  ) async throws {
     let console = context.console
     let ids = open.map(\.id)
     let now = context.clock.now()
-    let driver = JobDriver(context: context, store: store) { event in Self.say(event, console) }
-    let seen = try await driver.eventIDs(ids)
+    let driver = JobDriver(context: context, store: store) { event in
+      Self.say(event, console, prefix: isOneOfMany ? "Job \(event.job): " : "")
+    }
+    try await driver.skipHistory(of: ids)
     if !noFinalSync, !forget, open.contains(where: { $0.spec.gdrivePath != nil }) {
       console.note("Results are not copied to Google Drive by this version; they stay on the instance.")
     }
@@ -106,20 +137,30 @@ package struct TerminateCommand: AsyncParsableCommand {
       if forget {
         wish.isForgotten = true
       } else {
-        console.out("Terminating \(job.provider) instance...")
+        console.out((isOneOfMany ? "Job \(job.id): " : "") + "Terminating \(job.provider) instance...")
       }
       try await store.file(
         JobRequest(id: "\(context.makeOwner(.command))-\(job.id)", job: job.id, kind: .terminate(wish), at: now))
     }
     let patience = DurationText.parse(timeout) ?? .seconds(300)
-    _ = try await driver.drive(ids, patience: patience, seenEvents: seen) { $0.allSatisfy { !$0.isOpen } }
+    do {
+      _ = try await Interruption.guarding {
+        try await driver.drive(ids, patience: patience) { $0.allSatisfy { !$0.isOpen } }
+      }
+    } catch {
+      guard let interruption = error as? Interruption else { throw error }
+      console.note("Interrupted. The wish is stored, and cloudjobs watch goes on with it.")
+      throw ExitCode(interruption.code)
+    }
     var left: [JobID] = []
     for id in ids {
       guard let job = try await store.job(id) else { continue }
       if job.isOpen {
         left.append(id)
       } else if job.state == .terminated {
-        if !forget, job.attempt.instance?.spotRequestID != nil { console.out("Also cancelled spot instance request") }
+        if !forget, job.attempt.instance?.spotRequestID != nil {
+          console.out((isOneOfMany ? "Job \(id): " : "") + "Also cancelled spot instance request")
+        }
         console.out("Job \(id) marked as terminated in database")
       } else {
         console.out("Job \(id) had \(job.state.rawValue) before it was terminated; its instance is gone")
@@ -133,24 +174,23 @@ package struct TerminateCommand: AsyncParsableCommand {
     }
   }
 
-  private func describe(_ job: Job, _ context: CommandContext) {
-    let console = context.console
-    console.out("Job \(job.id): \(job.state.rawValue)")
-    console.out("Provider: \(job.provider)")
+  private func describe(_ job: Job, _ context: CommandContext, inOneLine: Bool) {
+    var lines = ["Job \(job.id): \(job.state.rawValue)", "Provider: \(job.provider)"]
     if let instance = job.attempt.instance {
-      console.out("Instance: \(printable(instance.type)) in \(printable(instance.region))")
-      console.out("Instance ID: \(printable(instance.id))")
+      lines.append("Instance: \(printable(instance.type)) in \(printable(instance.region))")
+      lines.append("Instance ID: \(printable(instance.id))")
     }
     let cost = job.cost(at: context.clock.now(), rule: context.billing(job))
-    console.out("Estimated cost so far: \(cost.formatted(decimals: 4))")
+    lines.append("Estimated cost so far: \(cost.formatted(decimals: 4))")
+    context.console.out(lines.joined(separator: inOneLine ? "; " : "\n"))
   }
 
-  private static func say(_ event: Event, _ console: Console) {
+  private static func say(_ event: Event, _ console: Console, prefix: String) {
     switch event.kind {
-    case .terminateSent: console.out("✓ Instance termination initiated")
-    case .instanceGone: console.out("✓ Instance is gone")
+    case .terminateSent: console.out(prefix + "✓ Instance termination initiated")
+    case .instanceGone: console.out(prefix + "✓ Instance is gone")
     case .terminateFailed:
-      console.note("The provider did not take the order: \(printable(event.message)). Trying again")
+      console.note(prefix + "The provider did not take the order: \(printable(event.message)). Trying again")
     default: break
     }
   }

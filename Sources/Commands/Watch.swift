@@ -15,11 +15,20 @@ struct Watch {
   let command: WatchCommand
 
   func run() async throws {
+    Memory.useOneHeap()
     signal(SIGPIPE, SIG_IGN)
-    let store = try await context.openForWriting()
+    let showsTable = showsTable
+    let board = WatchBoard()
+    let logger = makeLogger(showsTable ? board : nil)
+    let console = context.console
+    let store = try await context.openForWriting { notice in
+      logger.notice("\(notice)")
+      // The table is not there yet, and may never come: another watcher may hold the database.
+      if showsTable { console.note(printable(notice)) }
+    }
     let clients = Channels.Clients()
     do {
-      try await supervise(store, clients)
+      try await supervise(store, clients, board, logger)
     } catch {
       await clients.shutdown()
       await store.close()
@@ -29,13 +38,19 @@ struct Watch {
     await store.close()
   }
 
-  private func supervise(_ store: StoreActor, _ clients: Channels.Clients) async throws {
-    let showsTable =
-      context.console.isOutputTerminal && context.console.isInputTerminal && !command.plain && !command.once
-    let board = WatchBoard()
-    let logger = makeLogger(showsTable ? board : nil)
+  /// Whether a live table is shown instead of log lines.
+  private var showsTable: Bool {
+    context.console.isOutputTerminal && context.console.isInputTerminal && Terminal.isCapable(context.environment)
+      && !command.plain && !command.once
+  }
+
+  private func supervise(
+    _ store: StoreActor, _ clients: Channels.Clients, _ board: WatchBoard, _ logger: Logger
+  ) async throws {
+    let showsTable = showsTable
+    let channels = await Channels.make(context, clients: clients) { problem in logger.warning("\(problem)") }
     let dispatcher = AlertDispatcher(
-      store: store, channels: await Channels.make(context, clients: clients),
+      store: store, channels: channels,
       policy: Self.retryPolicy(context.settings), clock: context.clock, logger: logger)
     let hooks = SupervisionContext.Hooks(
       committed: { change in
@@ -70,6 +85,7 @@ struct Watch {
     }
     logger.info("Stopping")
     await supervision.end(grace: context.settings.watch.shutdownTimeout)
+    if end == .done, command.untilIdle { try await tellOutbox(store, logger) }
     try await checkpoint(store, logger)
     terminal?.restore()
     if end == .replaced {
@@ -93,6 +109,24 @@ struct Watch {
     }
   }
 
+  /// Says what the outbox still holds when `--until-idle` does not wait for it.
+  private func tellOutbox(_ store: StoreActor, _ logger: Logger) async throws {
+    let limit = 1000
+    var metadata: Logger.Metadata = [:]
+    var isEmpty = true
+    for state in [Delivery.State.pending, .dead] {
+      let count = try await store.deliveries(DeliveryQuery(states: [state], limit: limit)).count
+      let number = count < limit ? String(count) : "\(limit) or more"
+      metadata["deliveries.\(state.rawValue)"] = "\(number)"
+      if count > 0 { isEmpty = false }
+    }
+    if isEmpty {
+      logger.info("Idle: no job is open", metadata: metadata)
+    } else {
+      logger.warning("Idle: no job is open, but alerts are not delivered; see notify list", metadata: metadata)
+    }
+  }
+
   private func checkpoint(_ store: StoreActor, _ logger: Logger) async throws(StoreError) {
     do { _ = try await store.checkpoint() } catch {
       if error.code == .replaced { throw error }
@@ -107,9 +141,21 @@ struct Watch {
     _ dispatcher: AlertDispatcher, _ clients: Channels.Clients, _ terminal: Terminal?, _ logger: Logger
   ) async {
     var firstInterrupt: Timestamp?
+    var reloading: Task<Void, Never>?
     for await signal in signals {
       switch signal {
-      case .sighup: await reload(supervisionContext, dispatcher, clients, logger)
+      case .sighup:
+        // A table that nobody can see any more has nobody who would stop it either.
+        guard terminal == nil || !Terminal.isGone else {
+          await supervision.stop()
+          continue
+        }
+        // Secrets take their time, and Ctrl-C must not wait for them. One reload at a time, the latest last.
+        let earlier = reloading
+        reloading = Task {
+          await earlier?.value
+          await reload(supervisionContext, dispatcher, clients, logger)
+        }
       default:
         await supervision.stop()
         let now = context.clock.now()
@@ -119,10 +165,11 @@ struct Watch {
         if now - first > .milliseconds(500) {
           // Whoever asks twice does not want to wait. Nothing is lost: all is on disk, and the lease runs out.
           terminal?.restore()
-          Foundation.exit(130)
+          Foundation.exit(128 + signal.rawValue)
         }
       }
     }
+    reloading?.cancel()
   }
 
   /// Reads the configuration again. A broken one is reported, and the old one stays.
@@ -133,20 +180,35 @@ struct Watch {
     do {
       let fresh = try CommandContext.make(command.global)
       supervisionContext.replacePolicy(fresh.settings.supervision)
-      await dispatcher.configure(
-        channels: await Channels.make(fresh, clients: clients), policy: Self.retryPolicy(fresh.settings))
+      let channels = await Channels.make(fresh, clients: clients) { problem in logger.warning("\(problem)") }
+      await dispatcher.configure(channels: channels, policy: Self.retryPolicy(fresh.settings))
       logger.notice("Configuration read again", metadata: ["file": "\(fresh.settings.file ?? "none")"])
+      let later = Self.changesForNextStart(from: context.settings, to: fresh.settings)
+      if !later.isEmpty {
+        logger.warning(
+          "Some changes take effect at the next start only", metadata: ["keys": "\(later.joined(separator: ", "))"])
+      }
     } catch {
       logger.error("Configuration is broken; the old one stays", metadata: ["error": "\(CommandError(error).message)"])
     }
+  }
+
+  /// What differs of that which a watcher takes over once, when it starts.
+  static func changesForNextStart(from old: Settings, to new: Settings) -> [String] {
+    var keys: [String] = []
+    if old.local != new.local { keys.append("local") }
+    if old.store != new.store { keys.append("store") }
+    if old.watch.leaseTTL != new.watch.leaseTTL { keys.append("watch.lease_ttl") }
+    if old.watch.shutdownTimeout != new.watch.shutdownTimeout { keys.append("watch.shutdown_timeout") }
+    return keys
   }
 
   // MARK: Showing
 
   private func draw(_ terminal: Terminal?, _ board: WatchBoard, _ supervision: Supervision, _ store: StoreActor) async {
     guard let terminal else { return }
-    let billing = Dictionary(uniqueKeysWithValues: context.providers().map { ($0.name, $0.billing) })
     while !Task.isCancelled {
+      let start = ContinuousClock.now
       let now = context.clock.now()
       // The screen shows what it can; a store that does not answer is shown as trouble.
       let undelivered = (try? await store.deliveries(DeliveryQuery(states: [.pending, .dead], limit: 1000)).count) ?? 0
@@ -154,23 +216,47 @@ struct Watch {
         header: .init(
           database: context.databasePath, host: context.hostName, pid: context.processID,
           trouble: await supervision.pool.storeTrouble?.message, undelivered: undelivered),
-        views: await supervision.pool.views(now: now), messages: board.recent, now: now, billing: billing,
-        colors: context.console.usesColor)
+        views: await supervision.pool.views(now: now), messages: board.recent, now: now,
+        billing: CommandContext.billingRules, colors: context.console.usesColor)
       let (width, height) = Terminal.size()
       terminal.show(screen.lines(width: width, height: height))
-      for _ in 0..<5 {
-        if terminal.key() == UInt8(ascii: "q") { await supervision.stop() }
-        do { try await Task.sleep(for: .milliseconds(100)) } catch { return }
-      }
+      // With very many jobs a picture takes long; nine tenths of the time belong to the jobs themselves.
+      let drawn = ContinuousClock.now
+      let pause: Duration = max(.milliseconds(500), (drawn - start) * 10)
+      guard await handleKeys(of: terminal, supervision, until: drawn + pause) else { return }
     }
+  }
+
+  /// Does what keys ask for until it is time for the next picture. False if there will be none.
+  private func handleKeys(
+    of terminal: Terminal, _ supervision: Supervision, until end: ContinuousClock.Instant
+  ) async -> Bool {
+    while ContinuousClock.now < end {
+      var pause = Duration.milliseconds(100)
+      switch terminal.key() {
+      case .quit: await supervision.stop()
+      case .hangUp:
+        await supervision.stop()
+        return false
+      case .suspend:
+        terminal.suspend()
+        // As the terminal itself would: the whole group, and only if there is a shell that can wake it up.
+        kill(0, SIGTSTP)
+        // The stop falls into this pause. Whatever comes after it is done when the process goes on.
+        pause = .milliseconds(300)
+      case .other, nil: break
+      }
+      do { try await Task.sleep(for: pause) } catch { return false }
+    }
+    return true
   }
 
   private func makeLogger(_ board: WatchBoard?) -> Logger {
     var logger =
       board.map { board in
         Logger(label: "cloudjobs") { _ in Log.Handler(format: .text, sink: { board.add($0) }) }
-      } ?? Log.make(debug: false, format: command.logFormat.format)
-    logger.logLevel = command.global.debug ? .debug : .info
+      } ?? Log.make(format: command.logFormat.format)
+    logger.logLevel = context.logLevel ?? .info
     return logger
   }
 

@@ -19,7 +19,7 @@ package struct WatchCommand: AsyncParsableCommand {
   @Flag(help: "One sweep over all jobs, then end.")
   var once = false
 
-  @Flag(help: "End when no job is open and every alert is delivered.")
+  @Flag(help: "End when no job is open and no alert is to be sent within the next minute.")
   var untilIdle = false
 
   @Flag(help: "Write log lines even on a terminal.")

@@ -19,6 +19,9 @@ package enum ConfigurationSchema {
         "The channels that carry alerts, by the names that you give them."),
     ]))
 
+  /// Sections that are checked and kept, and that nothing in this version reads.
+  static let withoutEffect: Set = ["hardware", "aws", "gcp", "azure", "docker"]
+
   // MARK: The sections of the Python tool
 
   static let hardware = Schema.Fields(
@@ -109,7 +112,7 @@ package enum ConfigurationSchema {
   static let local = Schema.Fields([
     Schema.Field(
       "directory", .text(.path), standard: "cloud_jobs.local",
-      "The folder in which each instance has a folder of its own."),
+      "The folder in which each instance has a folder of its own. A relative one lies beside the database."),
     Schema.Field("instance_type", .text(.line), standard: "local", "What instances are called in tables."),
     Schema.Field("region", .text(.line), standard: "localhost", "What the place is called in tables."),
     Schema.Field(
@@ -179,10 +182,26 @@ package enum ConfigurationSchema {
   static let sync = Schema.Fields([
     duration("interval", .seconds(300), .seconds(1)...hours(168), "How often the results of a running job are copied."),
     Schema.Field(
-      "exclude", .list(.text(.line), atLeast: 0), standard: .array([]),
-      "Patterns of files that are not copied, as rclone reads them."),
-    Schema.Field("remote", .text(.line), standard: "gdrive", "The rclone remote."),
-    Schema.Field("gdrive_path", .text(.path), "The folder on Drive in which each job gets a folder of its own."),
+      "exclude", .list(.text(.line), atLeast: 0), standard: .array([.string("FCIDUMP"), .string("*.tmp")]),
+      "Shell patterns of files that are not copied: without a `/` for names, with one for the path within the results."),
+    Schema.Field(
+      "remote", .text(.line),
+      "Where results go: the name of an rclone remote, such as `gdrive`, or a folder of this machine, such as "
+        + "`./results`. Without it nothing is copied, unless `run --gdrive-path` says where."),
+    Schema.Field(
+      "gdrive_path", .text(.path), standard: "cloudjobs",
+      "The folder of the remote in which each job gets a folder of its own."),
+    Schema.Field("rclone", .text(.line), standard: "rclone", "The rclone program, by name or path."),
+    Schema.Field("max_size_mb", .integer(1...10_000_000), "Larger files are not copied."),
+    Schema.Field(
+      "inputs", .boolean, standard: .bool(false),
+      "Whether inputs are copied too that the calculation left as they were."),
+    Schema.Field(
+      "pack", .integer(1...1_000_000),
+      "With more result files than this, those up to 1 MB are copied as one archive, `_cs/packed.tar`."),
+    duration(
+      "final_limit", .seconds(900), .seconds(1)...hours(24),
+      "How long the last copy may take before the instance ends without it."),
   ])
 
   static let alerts = Schema.Fields([

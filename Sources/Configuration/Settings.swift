@@ -35,7 +35,7 @@ package struct Settings: Sendable, Equatable {
   }
 
   package struct Local: Sendable, Hashable {
-    /// May be relative to the working directory.
+    /// May be relative to the folder of the database.
     package var directory: String
     package var instanceType: String
     package var region: String
@@ -69,8 +69,14 @@ package struct Settings: Sendable, Equatable {
   package struct Sync: Sendable, Hashable {
     package var interval: Duration
     package var exclude: [String]
-    package var remote: String
-    package var gdrivePath: String?
+    /// An rclone remote or a folder of this machine; nil if nothing is copied.
+    package var remote: String?
+    package var gdrivePath: String
+    package var rclone: String
+    package var maximumMegabytes: Int?
+    package var inputs: Bool
+    package var pack: Int?
+    package var finalLimit: Duration
   }
 
   package struct Alerts: Sendable, Hashable {
@@ -110,6 +116,20 @@ extension Settings {
     policy.terminateRetryCap = watch.terminateRetryCap
     policy.alerts = alertPolicy
     return policy
+  }
+
+  /// Keys that somebody has set and that change nothing in this version.
+  package var withoutEffect: [Mistake] {
+    values.filter { value in
+      let section = value.path.prefix { $0 != "." }
+      guard value.source != .standard, ConfigurationSchema.withoutEffect.contains(String(section)) else { return false }
+      // Without a container is how everything runs anyway.
+      return value.path != "docker.enabled" || value.text != "false"
+    }.map { value in
+      var mistake = Mistake(path: value.path, message: "has no effect in this version")
+      if case .file(_, let position) = value.source { mistake.position = position }
+      return mistake
+    }
   }
 
   /// What is wrong with the places of the secrets, without fetching one: `notifiers.mail.password: … is not set`.

@@ -55,7 +55,16 @@ struct SettingsBuilder {
   private mutating func sync() -> Settings.Sync {
     Settings.Sync(
       interval: duration("sync.interval"), exclude: list("sync.exclude") { ValueReader.text($0, .line) },
-      remote: text("sync.remote"), gdrivePath: layers.entries["sync.gdrive_path"]?.node.string)
+      remote: layers.entries["sync.remote"]?.node.string, gdrivePath: text("sync.gdrive_path"),
+      rclone: text("sync.rclone"), maximumMegabytes: integer("sync.max_size_mb"),
+      inputs: read("sync.inputs", false, ValueReader.boolean), pack: integer("sync.pack"),
+      finalLimit: duration("sync.final_limit"))
+  }
+
+  /// A number that may be left out.
+  private mutating func integer(_ path: String) -> Int? {
+    guard layers.entries[path] != nil else { return nil }
+    return read(path, 0) { ValueReader.integer($0, 1...Int.max) }
   }
 
   private mutating func alerts() -> Settings.Alerts {

@@ -40,7 +40,7 @@ package enum CostThreshold: Sendable, Hashable {
   /// An amount of dollars.
   case amount(Money)
 
-  /// The stable text in the database and in alert ids: `b80`, `d5.000000`.
+  /// The stable text in the database and in alert ids: `b80`, `d5000000` (microdollars).
   package var key: String {
     switch self {
     case .budget(let percent): "b\(percent)"

@@ -6,6 +6,8 @@ package struct JobMachine: Sendable {
   package internal(set) var job: Job
   /// What was asked and not answered yet. Not stored: a new machine asks again.
   var outstanding = Outstanding()
+  /// Milliseconds by which the job's time is ahead of the wall clock: 0 unless that was set back behind the last commit.
+  private var ahead: Int64 = 0
 
   /// Calls under way, by the sequence number that their answers must carry.
   struct Outstanding: Sendable, Hashable {
@@ -13,6 +15,8 @@ package struct JobMachine: Sendable {
     /// Whether the provider has said anything of the instance since this machine was made. Before that nobody knows how
     /// long it ran while nobody watched, so its cost is no news.
     var hasHeard = false
+    /// When this computer was found to have slept: what the instance kept silent before does not count.
+    var resumedAt: Timestamp?
     /// When the launch call began, while it has not been answered.
     var launchSince: Timestamp?
     var find: Pending?
@@ -32,18 +36,27 @@ package struct JobMachine: Sendable {
 
   package init(job: Job) { self.job = job }
 
-  /// Handles one input. `now` never counts as earlier than the job's last commit, so a clock that jumps back
-  /// makes no time, cost or history run backwards.
+  /// Handles one input. After a clock was set back the job's time goes on from its last commit, so no time, cost or
+  /// history runs backwards, and none stands still either.
+  ///
+  /// `Decision.wakeAt` is a time of the wall clock again.
   package mutating func decide(_ input: Input, now wallClock: Timestamp, policy: SupervisionPolicy) -> Decision {
-    var turn = Turn(machine: self, now: max(wallClock, job.updatedAt), policy: policy)
+    let latest = max(job.updatedAt, outstanding.livenessCommittedAt ?? job.updatedAt)
+    ahead = max(ahead, latest.rawValue - wallClock.rawValue, 0)
+    var turn = Turn(machine: self, now: time(wallClock), policy: policy)
     turn.handle(input)
     turn.followUp()
     self = turn.machine
+    if ahead > 0 { turn.decision.wakeAt = turn.decision.wakeAt.map { $0 - .milliseconds(ahead) } }
     return turn.decision
   }
 
+  /// The job's own time when the wall clock shows `wallClock`.
+  private func time(_ wallClock: Timestamp) -> Timestamp { ahead > 0 ? wallClock + .milliseconds(ahead) : wallClock }
+
   /// What the job is waiting for, for the live table.
-  package func nextAction(now: Timestamp) -> String {
+  package func nextAction(now wallClock: Timestamp) -> String {
+    let now = time(wallClock)
     func wait(_ moment: Timestamp?) -> String {
       guard let moment, moment > now else { return "now" }
       return "in " + DurationText.short(moment - now)
@@ -105,7 +118,8 @@ struct Turn {
     crossThresholds()
     if machine.job != before || !decision.events.isEmpty { settleCommit() }
     if decision.needsCommit {
-      machine.job.updatedAt = now
+      // Before anything is known of an instance, its cost must not be written as if it had run until now.
+      if machine.outstanding.hasHeard || !job.attempt.isLive { machine.job.updatedAt = now }
       machine.outstanding.livenessCommittedAt = now
       decision.alerts += decision.events.compactMap {
         policy.alerts.alert(for: $0, job: machine.job, billing: policy.billing)

@@ -62,10 +62,13 @@ extension Turn {
       PriceSegment(from: job.attempt.launchedAt ?? now, price: launched.price)
     ]
     let instance = launched.instance
-    let moved = move(
-      to: .launched,
-      message: "instance \(instance.id) (\(instance.type) in \(instance.region)) at \(launched.price.formatted)")
-    if !moved {
+    let text = "instance \(instance.id) (\(instance.type) in \(instance.region)) at \(launched.price.formatted)"
+    if move(to: .launched, message: text) {
+      // As it should be.
+    } else if !job.state.isTerminal {
+      // A repaired database knew the state, but not the instance.
+      record(.launched, text)
+    } else {
       // The job ended before its instance was known: the instance has to go too.
       record(.strayInstance, "instance \(instance.id) appeared after the job had ended, and is terminated")
       if job.wish == nil {
@@ -112,7 +115,7 @@ extension Turn {
     machine.outstanding.find = nil
     guard job.attempt.instance == nil, job.isOpen else { return }
     noteUnreachable(message)
-    machine.outstanding.nextFindAt = now + policy.pollInterval
+    machine.outstanding.nextFindAt = now + patience()
   }
 
   mutating func retry() {

@@ -8,7 +8,6 @@ extension Turn {
   }
 
   mutating func observed(_ observation: Observation) {
-    machine.outstanding.hasHeard = true
     guard job.attempt.isLive else {
       closeIfGone()
       return
@@ -18,6 +17,7 @@ extension Turn {
       noteUnreachable(message)
     case .absent:
       noteReachable()
+      machine.outstanding.hasHeard = true
       let since = job.attempt.absentSince ?? now
       machine.job.attempt.absentSince = since
       if now - since >= policy.absenceConfirmation, since < now || policy.absenceConfirmation == .zero {
@@ -26,6 +26,8 @@ extension Turn {
     case .known(let report):
       noteReachable()
       machine.job.attempt.absentSince = nil
+      noteSleep()
+      machine.outstanding.hasHeard = true
       known(report)
     }
     schedulePoll()
@@ -58,17 +60,17 @@ extension Turn {
   }
 
   private mutating func read(_ beacon: Beacon) {
-    let heartbeat = min(Timestamp(milliseconds: beacon.heartbeatAt), now)
+    let launchedAt = job.attempt.launchedAt ?? job.createdAt
+    let heartbeat = clamp(Timestamp(milliseconds: beacon.heartbeatAt), from: launchedAt)
     if heartbeat > job.attempt.heartbeatAt ?? Timestamp(milliseconds: .min) {
       machine.job.attempt.heartbeatAt = heartbeat
     }
     machine.job.attempt.phase = beacon.phase
-    if let synced = beacon.lastSyncAt.map(Timestamp.init(milliseconds:)), synced <= now,
+    if let synced = beacon.lastSyncAt.map(Timestamp.init(milliseconds:)), synced <= now, synced >= launchedAt,
       synced > job.attempt.syncedAt ?? Timestamp(milliseconds: .min)
     {
       machine.job.attempt.syncedAt = synced
     }
-    let launchedAt = job.attempt.launchedAt ?? job.createdAt
     if let started = beacon.startedAt, !job.state.isTerminal {
       let moment = clamp(Timestamp(milliseconds: started), from: launchedAt)
       if job.startedAt == nil { machine.job.startedAt = moment }
@@ -144,23 +146,34 @@ extension Turn {
   private mutating func checkHeartbeat() {
     guard job.state == .launched || job.state == .running, let launchedAt = job.attempt.launchedAt else { return }
     let last = max(job.attempt.heartbeatAt ?? launchedAt, launchedAt)
-    let silence = now - last
-    if silence >= policy.heartbeatGiveUp {
-      move(
-        to: .failed, reason: .heartbeatLost,
-        message: "no heartbeat for \(DurationText.short(silence)); the instance is ended")
-      if job.wish == nil { machine.job.wish = TerminationWish(reason: .heartbeatLost, at: now) }
-      startTermination()
+    // What this computer slept through is no silence of the instance.
+    let silence = now - max(last, machine.outstanding.resumedAt ?? last)
+    if job.attempt.heartbeatLost {
+      if now - last < policy.heartbeatTimeout {
+        machine.job.attempt.heartbeatLost = false
+        record(.heartbeatBack, "the heartbeat is back")
+      } else if silence >= policy.heartbeatGiveUp {
+        // Only a later look than the one that missed it comes here: the first after a pause may see an old beacon.
+        move(
+          to: .failed, reason: .heartbeatLost,
+          message: "no heartbeat for \(DurationText.short(silence)); the instance is ended")
+        if job.wish == nil { machine.job.wish = TerminationWish(reason: .heartbeatLost, at: now) }
+        startTermination()
+      }
     } else if silence >= policy.heartbeatTimeout {
-      guard !job.attempt.heartbeatLost else { return }
       machine.job.attempt.heartbeatLost = true
       record(
         .heartbeatLost, "no heartbeat for \(DurationText.short(silence))", reason: .heartbeatLost,
         key: String(last.rawValue))
-    } else if job.attempt.heartbeatLost {
-      machine.job.attempt.heartbeatLost = false
-      record(.heartbeatBack, "the heartbeat is back")
     }
+  }
+
+  /// Nobody looked for long although this process was alive: this computer has slept, and with it the instances on it.
+  private mutating func noteSleep() {
+    guard machine.outstanding.hasHeard, let seenAt = job.attempt.seenAt, job.attempt.unreachableSince == nil else {
+      return
+    }
+    if now - seenAt > max(policy.pollInterval * 4, .seconds(60)) { machine.outstanding.resumedAt = now }
   }
 
   /// A machine whose calculation is over shuts itself down; if it does not, it is ended.
@@ -181,7 +194,7 @@ extension Turn {
     machine.job.attempt.unreachableSince = since
     let silence = now - since
     // Reported once: the poll that crosses the line. The job's state never changes for it.
-    if silence >= policy.unreachableAfter, job.attempt.unreachableSince != nil, !reportedUnreachable(since) {
+    if silence >= policy.unreachableAfter, !reportedUnreachable(since) {
       record(
         .providerUnreachable, "\(job.provider) has not answered for \(DurationText.short(silence)): \(message)",
         key: String(since.rawValue))
@@ -210,12 +223,17 @@ extension Turn {
     let eager =
       job.wish != nil || job.state == .launched || job.state.isTerminal || job.attempt.absentSince != nil
     let interval: Duration
-    if let since = job.attempt.unreachableSince {
-      // Back off with the length of the silence, to a fifth of it and at most five minutes.
-      interval = max(policy.pollInterval, min(.milliseconds((now - since).milliseconds / 5), .seconds(300)))
+    if job.attempt.unreachableSince != nil {
+      interval = patience()
     } else {
       interval = eager ? min(policy.eagerPollInterval, policy.pollInterval) : policy.pollInterval
     }
     machine.outstanding.nextPollAt = now + interval
+  }
+
+  /// How long a provider that does not answer is left alone: a fifth of its silence, at most five minutes.
+  func patience() -> Duration {
+    let silence = job.attempt.unreachableSince.map { now - $0 } ?? .zero
+    return max(policy.pollInterval, min(.milliseconds(silence.milliseconds / 5), .seconds(300)))
   }
 }

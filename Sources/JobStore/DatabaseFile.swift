@@ -120,11 +120,13 @@ package enum DatabaseFile {
     guard mkdir(folder, 0o700) == 0 || errno == EEXIST else { throw SystemError("mkdir", folder) }
   }
 
-  /// Puts a finished file in its place in one step, on disk when this returns.
-  static func moveIntoPlace(_ from: String, _ to: String) throws(SystemError) {
+  /// Puts a finished file in its place in one step, on disk when this returns. If it throws after `exchanged` was
+  /// called, the file is in its place, but a loss of power may undo that.
+  static func moveIntoPlace(_ from: String, _ to: String, exchanged: () -> Void = {}) throws(SystemError) {
     try flush(from)
     try rename(from, to)
-    try flush(folder(of: to))
+    exchanged()
+    try flushFolder(of: to)
   }
 
   /// Like `moveIntoPlace`, but fails with EEXIST if `to` is there.
@@ -132,7 +134,7 @@ package enum DatabaseFile {
     try flush(from)
     guard link(from, to) == 0 else { throw SystemError("link to \(to)", from) }
     _ = unlink(from)
-    try flush(folder(of: to))
+    try flushFolder(of: to)
   }
 
   static func rename(_ from: String, _ to: String) throws(SystemError) {
@@ -142,6 +144,15 @@ package enum DatabaseFile {
   /// Gives a file a second name.
   static func linkName(_ from: String, _ to: String) throws(SystemError) {
     guard link(from, to) == 0 else { throw SystemError("link to \(to)", from) }
+  }
+
+  /// Some shared and user-space file systems have no such thing for folders, which is no failure of the move.
+  private static func flushFolder(of path: String) throws(SystemError) {
+    let folder = folder(of: path)
+    let descriptor = open(folder, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw SystemError("open", folder) }
+    defer { _ = close(descriptor) }
+    guard fsync(descriptor) == 0 || [EINVAL, ENOTSUP, EBADF].contains(errno) else { throw SystemError("fsync", folder) }
   }
 
   static func flush(_ path: String) throws(SystemError) {

@@ -28,18 +28,19 @@ struct LegacyMigration {
       let jobs = LegacyImport.jobs(legacy, timeZone: options.timeZone, now: now)
 
       let copy = DatabaseFile.free("\(path).python-\(DatabaseFile.stamp(now)).bak")
-      let new = path + ".new"
-      DatabaseFile.remove(new)
+      let new = DatabaseFile.free(path + ".new")
+      // After the exchange the copy is all that is left of the original.
+      var isExchanged = false
       do {
         try descriptor.copy(to: copy)
         let report = try build(new, jobs, now: now)
         for suffix in ["-journal", "-wal", "-shm"] { DatabaseFile.remove(path + suffix) }
-        try DatabaseFile.moveIntoPlace(new, path)
+        try DatabaseFile.moveIntoPlace(new, path) { isExchanged = true }
         tell(report, legacy, copy)
         return true
       } catch {
         DatabaseFile.remove(new)
-        DatabaseFile.remove(copy)
+        if !isExchanged { DatabaseFile.remove(copy) }
         throw error
       }
     }

@@ -144,11 +144,14 @@ package actor MemoryStore: Store {
       job.crossed = new.crossed
       job.revision = stored.revision + 1
       row.job = job
-      row.cost = new.cost(at: now, rule: billing(new.provider))
+      row.cost = new.cost(at: new.updatedAt, rule: billing(new.provider))
       rows[job.id] = row
       append(leased.change.events)
       enter(leased.change.alerts, at: now)
       for id in leased.change.answered where requests[id]?.request.job == job.id { requests[id]?.answered = true }
+      if !job.isOpen {
+        for (id, entry) in requests where entry.request.job == job.id { requests[id]?.answered = true }
+      }
     }
     return stale
   }
@@ -179,7 +182,9 @@ package actor MemoryStore: Store {
   package func file(_ request: JobRequest) async throws(StoreError) {
     try open()
     guard rows[request.job] != nil else { throw StoreError.noSuchJob(request.job.rawValue) }
-    if requests[request.id] == nil { requests[request.id] = StoredRequest(request: request) }
+    if requests[request.id] == nil {
+      requests[request.id] = StoredRequest(request: request, answered: rows[request.job]?.job.isOpen == false)
+    }
   }
 
   @discardableResult
@@ -249,9 +254,9 @@ package actor MemoryStore: Store {
     return !query.openOnly || job.isOpen
   }
 
-  package func events(of job: JobID, limit: Int?) async throws(StoreError) -> [StoredEvent] {
+  package func events(of job: JobID, after last: Int64, limit: Int?) async throws(StoreError) -> [StoredEvent] {
     try open()
-    let found = log.filter { $0.event.job == job }
+    let found = log.filter { $0.event.job == job && $0.id > last }
     return limit.map { Array(found.prefix(max(0, $0))) } ?? found
   }
 
@@ -274,16 +279,19 @@ package actor MemoryStore: Store {
 
   // MARK: Outbox
 
-  package func dueDeliveries(at now: Timestamp, limit: Int) async throws(StoreError) -> [Delivery] {
+  package func dueDeliveries(
+    through channel: String, at now: Timestamp, limit: Int
+  ) async throws(StoreError) -> [Delivery] {
     try open()
-    let due = outbox.values.filter { $0.state == .pending && $0.nextTryAt <= now }
+    let due = outbox.values.filter { $0.state == .pending && $0.channel == channel && $0.nextTryAt <= now }
       .sorted { ($0.nextTryAt, $0.id) < ($1.nextTryAt, $1.id) }
     return Array(due.prefix(max(0, limit)))
   }
 
-  package func nextDeliveryAt() async throws(StoreError) -> Timestamp? {
+  package func nextDeliveries() async throws(StoreError) -> [String: Timestamp] {
     try open()
-    return outbox.values.lazy.filter { $0.state == .pending }.map(\.nextTryAt).min()
+    return Dictionary(
+      outbox.values.lazy.filter { $0.state == .pending }.map { ($0.channel, $0.nextTryAt) }, uniquingKeysWith: min)
   }
 
   package func settle(_ outcomes: [DeliveryOutcome]) async throws(StoreError) {
@@ -318,6 +326,7 @@ package actor MemoryStore: Store {
     for var delivery in dead {
       delivery.state = .pending
       delivery.tries = 0
+      delivery.createdAt = now
       delivery.nextTryAt = now
       outbox[delivery.id] = delivery
     }

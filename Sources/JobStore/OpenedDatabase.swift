@@ -35,8 +35,11 @@ struct OpenedDatabase: Sendable {
   private static func prepare(_ path: String, _ options: StoreOptions) throws {
     switch try FileKind.find(path, schema: options.schema) {
     case .current: return
-    case .older(let version): try migrate(path, from: version, options)
+    case .older(let version):
+      guard options.mayMigrate else { throw StoreError.needsMigration("\(options.path) is of version \(version)") }
+      try migrate(path, from: version, options)
     case .legacy:
+      guard options.mayMigrate else { throw StoreError.needsMigration("\(options.path) is of the Python tool") }
       if try !LegacyMigration(path: path, options: options).run() { try prepare(path, options) }
     case .blank:
       if options.readOnly { throw StoreError.notFound(options.path) }
@@ -169,5 +172,14 @@ struct OpenedDatabase: Sendable {
     if version < options.schema.version {
       throw StoreError.damaged(path, "its header says another version than its content, \(version)")
     }
+  }
+}
+
+extension StoreError {
+  /// - Parameter what: names the file and says what it is.
+  fileprivate static func needsMigration(_ what: String) -> StoreError {
+    StoreError(
+      .needsMigration, "The database " + what,
+      remedy: "The next command that works with it saves a copy and brings it up to date; `cloudjobs list` is enough.")
   }
 }

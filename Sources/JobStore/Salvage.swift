@@ -8,8 +8,8 @@ struct Salvage {
   let to: Database
   private(set) var tables: [String: RepairReport.Table] = [:]
   private(set) var warnings: [String] = []
-  /// Failing reads that are still allowed: a table whose root is damaged would be halved for ever.
-  private var failuresLeft = 20_000
+  /// Failing reads that a table may have: one whose root is damaged would be halved for ever.
+  private static let failureLimit = 5000
 
   init(from: Database, to: Database) {
     self.from = from
@@ -63,6 +63,7 @@ struct Salvage {
     }
     let last = lastRowID(table)
     var ranges: [ClosedRange<Int64>] = [1...max(1, last)]
+    var failuresLeft = Self.failureLimit
     while let range = ranges.popLast() {
       do {
         try copy(table, columns, "rowid BETWEEN ? AND ?", [range.lowerBound, range.upperBound])
@@ -129,12 +130,8 @@ struct Salvage {
         SELECT id FROM jobs UNION SELECT job FROM events UNION SELECT job FROM requests
         UNION SELECT job FROM alerts WHERE job IS NOT NULL
         """, { _ in }, { $0.optionalText() ?? "" })
-      for value in keys where failuresLeft > 0 {
-        do {
-          try copy(table, columns, "\(key) = ?", [value])
-        } catch is DatabaseError {
-          failuresLeft -= 1
-        }
+      for value in keys {
+        do { try copy(table, columns, "\(key) = ?", [value]) } catch is DatabaseError { continue }
       }
     }
   }

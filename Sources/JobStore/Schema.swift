@@ -14,7 +14,7 @@ struct Schema: Sendable {
   /// "cjob": tells our files from those of other programs (`PRAGMA application_id`).
   static let applicationID: Int32 = 0x636a_6f62
 
-  static let current = Schema(steps: [Step { try $0.execute(sql: v1) }])
+  static let current = Schema(steps: [Step { try $0.execute(sql: v1) }, Step { try $0.execute(sql: v2) }])
 
   /// Takes a file from whichever version it has to this one, in the caller's transaction.
   func migrate(_ db: Database, from version: Int) throws {
@@ -172,5 +172,15 @@ struct Schema: Sendable {
       FOREIGN KEY(job, attempt) REFERENCES attempts(job, number) ON DELETE CASCADE
     ) STRICT;
     CREATE INDEX syncs_of_job ON syncs(job, attempt, at);
+    """
+
+  /// What a watcher takes over is found without a walk through what is held already, and what a channel is to send
+  /// without a walk through what waits for the others.
+  static let v2 = """
+    DROP INDEX jobs_by_owner;
+    CREATE INDEX jobs_by_owner ON jobs(owner, created_at, id) WHERE owner IS NOT NULL AND open = 1;
+    CREATE INDEX jobs_free ON jobs(created_at, id) WHERE open = 1 AND owner IS NULL;
+    DROP INDEX deliveries_due;
+    CREATE INDEX deliveries_due ON deliveries(channel, next_try_at, id) WHERE state = 'pending';
     """
 }

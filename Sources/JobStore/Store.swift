@@ -37,11 +37,11 @@ package protocol Store: Sendable {
 
   /// Writes each change whose lease is still good (its events and alerts with it), and returns the leases that were not.
   ///
-  /// A job's stored revision becomes one more than it was. A delivery is made for each channel of each new alert;
+  /// A change that closes a job answers all its requests. A job's stored revision becomes one more than it was. A delivery is made for each channel of each new alert;
   /// an alert whose id is known already is passed over.
   func commit(_ batch: [LeasedChange], at now: Timestamp) async throws(StoreError) -> Set<Lease>
 
-  /// Leaves a wish for whoever holds the job (or will).
+  /// Leaves a wish for whoever holds the job (or will). For a closed job it counts as answered.
   func file(_ request: JobRequest) async throws(StoreError)
 
   /// Adds alerts that belong to no change of a job; known ids are passed over. Returns how many were new.
@@ -65,8 +65,8 @@ package protocol Store: Sendable {
   /// Counts and stored costs of the jobs that match, by state and provider. The limit of the query is ignored.
   func summary(_ query: JobQuery) async throws(StoreError) -> [SummaryRow]
 
-  /// The history of a job, oldest first.
-  func events(of job: JobID, limit: Int?) async throws(StoreError) -> [StoredEvent]
+  /// The history of a job after the event with the id `last` (0: from the beginning), oldest first.
+  func events(of job: JobID, after last: Int64, limit: Int?) async throws(StoreError) -> [StoredEvent]
 
   /// The latest events of all jobs, newest first.
   func recentEvents(limit: Int) async throws(StoreError) -> [StoredEvent]
@@ -79,11 +79,11 @@ package protocol Store: Sendable {
 
   // MARK: Outbox
 
-  /// Pending deliveries whose next try is due, oldest first.
-  func dueDeliveries(at now: Timestamp, limit: Int) async throws(StoreError) -> [Delivery]
+  /// Pending deliveries of one channel whose next try is due, oldest first.
+  func dueDeliveries(through channel: String, at now: Timestamp, limit: Int) async throws(StoreError) -> [Delivery]
 
-  /// When the next pending delivery is due.
-  func nextDeliveryAt() async throws(StoreError) -> Timestamp?
+  /// When the next pending delivery of each channel is due.
+  func nextDeliveries() async throws(StoreError) -> [String: Timestamp]
 
   /// Records the outcomes of tries.
   func settle(_ outcomes: [DeliveryOutcome]) async throws(StoreError)
@@ -91,13 +91,24 @@ package protocol Store: Sendable {
   /// Deliveries, newest first.
   func deliveries(_ query: DeliveryQuery) async throws(StoreError) -> [Delivery]
 
-  /// Makes dead deliveries (the named ones, or all of them) pending again, due now. Returns how many.
+  /// Makes dead deliveries (the named ones, or all of them) pending again, due now, as if they had just been made.
+  /// Returns how many.
   func resend(_ ids: [Int64]?, at now: Timestamp) async throws(StoreError) -> Int
 
   // MARK: Life
 
   /// Waits for what is queued and closes. Later calls throw `.closed`.
   func close() async
+}
+
+extension Store {
+  /// When the next pending delivery of any channel is due.
+  package func nextDeliveryAt() async throws(StoreError) -> Timestamp? { try await nextDeliveries().values.min() }
+
+  /// The history of a job from its beginning, oldest first.
+  package func events(of job: JobID, limit: Int?) async throws(StoreError) -> [StoredEvent] {
+    try await events(of: job, after: 0, limit: limit)
+  }
 }
 
 /// The name of a process that holds jobs: unique for each run of the program.

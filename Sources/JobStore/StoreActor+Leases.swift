@@ -55,7 +55,7 @@ extension StoreActor {
   package func claim(
     _ owner: OwnerID, jobs: [JobID]?, limit: Int, at now: Timestamp
   ) async throws(StoreError) -> [Claim] {
-    try await write { db in
+    let (claims, damages) = try await write { db -> ([Claim], [String]) in
       let valid = try db.row("SELECT 1 FROM leases WHERE owner = ? AND expires_at >= ?") { row in
         row.add(owner.rawValue)
         row.add(now)
@@ -63,8 +63,9 @@ extension StoreActor {
         true
       }
       // Without a valid lease of its own the claimer would lose the jobs to the next one at once.
-      guard valid == true else { return [] }
+      guard valid == true else { return ([], []) }
       var found: [(job: Job, epoch: Int64)] = []
+      var damages: [String] = []
       if let jobs {
         var seen: Set<JobID> = []
         for id in jobs where seen.insert(id).inserted {
@@ -77,14 +78,7 @@ extension StoreActor {
           if let row { found.append(row) }
         }
       } else {
-        found = try db.rows(
-          JobRow.selection + " WHERE j.open = 1 AND " + Self.unheld + " ORDER BY j.created_at, j.id LIMIT ?"
-        ) { row in
-          row.add(now)
-          row.add(max(0, limit))
-        } _: {
-          try JobRow.readWithEpoch(&$0)
-        }
+        (found, damages) = try Self.claimable(limit: max(0, limit), at: now, db)
       }
       for (job, epoch) in found {
         try db.run("UPDATE jobs SET owner = ?, epoch = ? WHERE id = ?") { row in
@@ -93,8 +87,58 @@ extension StoreActor {
           row.add(job.id.rawValue)
         }
       }
-      return found.map { Claim(lease: Lease(job: $0.job.id, owner: owner, epoch: $0.epoch + 1), job: $0.job) }
+      let claims = found.map { Claim(lease: Lease(job: $0.job.id, owner: owner, epoch: $0.epoch + 1), job: $0.job) }
+      return (claims, damages)
     }
+    tell(damages)
+    return claims
+  }
+
+  /// The oldest open jobs that nobody holds, or whose holder's lease has run out.
+  ///
+  /// Two queries, each along an index, since the jobs of live holders may be very many and are looked at by neither.
+  /// A row that can't be read is passed over and told: one damaged job must not keep all others from being supervised.
+  private static func claimable(
+    limit: Int, at now: Timestamp, _ db: Database
+  ) throws -> (found: [(job: Job, epoch: Int64)], damages: [String]) {
+    let order = " ORDER BY j.created_at, j.id LIMIT ?"
+    var found: [(job: Job, epoch: Int64)] = []
+    var damages: [String] = []
+    func read(_ row: inout RowReader) throws {
+      do { found.append(try JobRow.readWithEpoch(&row)) } catch let damage as RowDamage {
+        damages.append(damage.message)
+      }
+    }
+    try db.forEachRow(JobRow.selection + " WHERE j.open = 1 AND j.owner IS NULL" + order) {
+      $0.add(limit)
+    } _: {
+      try read(&$0)
+    }
+    // The owners that stand in the jobs, one after the other, without a walk through all their jobs.
+    let absent = try db.rows(
+      """
+      WITH RECURSIVE owners(owner) AS (
+        SELECT min(owner) FROM jobs WHERE owner IS NOT NULL
+        UNION ALL SELECT (SELECT min(j.owner) FROM jobs j WHERE j.owner > o.owner) FROM owners o WHERE o.owner IS NOT NULL)
+      SELECT owner FROM owners o WHERE owner IS NOT NULL
+        AND NOT EXISTS (SELECT 1 FROM leases l WHERE l.owner = o.owner AND l.expires_at >= ?)
+      """
+    ) {
+      $0.add(now)
+    } _: {
+      try $0.text()
+    }
+    for owner in absent {
+      try db.forEachRow(JobRow.selection + " WHERE j.open = 1 AND j.owner = ?" + order) { row in
+        row.add(owner)
+        row.add(limit)
+      } _: {
+        try read(&$0)
+      }
+    }
+    guard !absent.isEmpty else { return (found, damages) }
+    found.sort { ($0.job.createdAt, $0.job.id) < ($1.job.createdAt, $1.job.id) }
+    return (Array(found.prefix(limit)), damages)
   }
 
   package func release(_ leases: [Lease]) async throws(StoreError) {

@@ -2,12 +2,15 @@ import GRDB
 package import JobModel
 
 extension StoreActor {
-  package func dueDeliveries(at now: Timestamp, limit: Int) async throws(StoreError) -> [Delivery] {
+  package func dueDeliveries(
+    through channel: String, at now: Timestamp, limit: Int
+  ) async throws(StoreError) -> [Delivery] {
     try await read { db in
       try db.rows(
         AlertRow.deliverySelection
-          + " WHERE d.state = 'pending' AND d.next_try_at <= ? ORDER BY d.next_try_at, d.id LIMIT ?"
+          + " WHERE d.state = 'pending' AND d.channel = ? AND d.next_try_at <= ? ORDER BY d.next_try_at, d.id LIMIT ?"
       ) { row in
+        row.add(channel)
         row.add(now)
         row.add(max(0, limit))
       } _: {
@@ -16,9 +19,23 @@ extension StoreActor {
     }
   }
 
-  package func nextDeliveryAt() async throws(StoreError) -> Timestamp? {
+  package func nextDeliveries() async throws(StoreError) -> [String: Timestamp] {
     try await read { db in
-      try db.row("SELECT min(next_try_at) FROM deliveries WHERE state = 'pending'") { try $0.optionalTime() } ?? nil
+      // From channel to channel along the index, however many deliveries wait in each.
+      let rows = try db.rows(
+        """
+        WITH RECURSIVE waiting(channel) AS (
+          SELECT min(channel) FROM deliveries WHERE state = 'pending'
+          UNION ALL SELECT (SELECT min(d.channel) FROM deliveries d WHERE d.state = 'pending' AND d.channel > w.channel)
+            FROM waiting w WHERE w.channel IS NOT NULL)
+        SELECT w.channel, (SELECT min(d.next_try_at) FROM deliveries d WHERE d.state = 'pending' AND d.channel = w.channel)
+        FROM waiting w WHERE w.channel IS NOT NULL
+        """
+      ) { _ in
+      } _: {
+        (try $0.text(), try $0.time())
+      }
+      return Dictionary(rows, uniquingKeysWith: min)
     }
   }
 
@@ -72,13 +89,14 @@ extension StoreActor {
   }
 
   package func resend(_ ids: [Int64]?, at now: Timestamp) async throws(StoreError) -> Int {
-    // The tries begin anew, or the first failure would give it up again.
-    let sql = "UPDATE deliveries SET state = 'pending', tries = 0, next_try_at = ? WHERE state = 'dead'"
+    // Tries and age begin anew, or the first failure would give it up again.
+    let sql =
+      "UPDATE deliveries SET state = 'pending', tries = 0, created_at = ?1, next_try_at = ?1 WHERE state = 'dead'"
     return try await write { db in
       guard let ids else { return try db.run(sql) { $0.add(now) } }
       var count = 0
       for id in Set(ids) {
-        count += try db.run(sql + " AND id = ?") { row in
+        count += try db.run(sql + " AND id = ?2") { row in
           row.add(now)
           row.add(id)
         }

@@ -53,10 +53,11 @@ extension StoreActor {
     }
   }
 
-  package func events(of job: JobID, limit: Int?) async throws(StoreError) -> [StoredEvent] {
+  package func events(of job: JobID, after last: Int64, limit: Int?) async throws(StoreError) -> [StoredEvent] {
     try await read { db in
-      try db.rows(EventRow.selection + " WHERE job = ? ORDER BY seq LIMIT ?") { row in
+      try db.rows(EventRow.selection + " WHERE job = ? AND seq > ? ORDER BY seq LIMIT ?") { row in
         row.add(job.rawValue)
+        row.add(last)
         row.add(limit.map { max(0, $0) } ?? -1)
       } _: {
         try EventRow.read(&$0)

@@ -21,7 +21,7 @@ extension StoreActor {
       var stale: Set<Lease> = []
       for leased in batch {
         let (lease, change) = (leased.lease, leased.change)
-        let cost = change.job.cost(at: now, rule: billing(change.job.provider))
+        let cost = change.job.cost(at: change.job.updatedAt, rule: billing(change.job.provider))
         guard change.job.id == lease.job, try JobRow.update(change.job, lease: lease, cost: cost, db) else {
           stale.insert(lease)
           continue
@@ -32,6 +32,13 @@ extension StoreActor {
           try db.run("UPDATE requests SET answered_at = ? WHERE id = ? AND job = ? AND answered_at IS NULL") { row in
             row.add(now)
             row.add(request)
+            row.add(lease.job.rawValue)
+          }
+        }
+        // Nobody will look at a closed job again.
+        if !change.job.isOpen {
+          try db.run("UPDATE requests SET answered_at = ? WHERE job = ? AND answered_at IS NULL") { row in
+            row.add(now)
             row.add(lease.job.rawValue)
           }
         }
@@ -60,21 +67,33 @@ extension StoreActor {
     let find: @Sendable (Database) throws -> [JobID] = { db in
       try db.rows(select, { $0.add(moment) }, { row in JobID(try row.text()) }).compactMap { $0 }
     }
-    guard !dryRun else { return try await read(find) }
-    return try await write { db in
-      let ids = try find(db)
-      for id in ids {
-        try db.run("DELETE FROM jobs WHERE id = ?") { $0.add(id.rawValue) }
+    let ids = try await read(find)
+    guard !dryRun else { return ids }
+    var removed: [JobID] = []
+    // In parts, so that a watcher beside this is never kept from writing for long.
+    for part in stride(from: 0, to: ids.count, by: Self.cleanupPart) {
+      let ids = ids[part..<min(part + Self.cleanupPart, ids.count)]
+      removed += try await write { db in
+        try ids.filter { id in
+          // Asked again, since the job may have been tried again meanwhile.
+          let sql = "DELETE FROM jobs WHERE id = ? AND state IN ('completed', 'failed', 'terminated') AND open = 0"
+          return try db.run(sql) { $0.add(id.rawValue) } == 1
+        }
       }
-      // An alert that is still on its way is delivered first; a later cleanup takes it.
+    }
+    // An alert that is still on its way is delivered first; a later cleanup takes it.
+    _ = try await write { db in
       try db.run(
         """
         DELETE FROM alerts WHERE job IS NOT NULL AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = alerts.job)
           AND NOT EXISTS (SELECT 1 FROM deliveries WHERE alert = alerts.id AND state = 'pending')
         """)
-      return ids
     }
+    return removed
   }
+
+  /// How many jobs one transaction of a cleanup removes.
+  private static let cleanupPart = 500
 }
 
 /// A wish as a row of `requests`.
@@ -109,7 +128,12 @@ enum RequestRow {
       kind = "terminate"
       body = try StoredJSON.text(wish)
     }
-    try db.run("INSERT INTO requests(id, job, kind, body, at) VALUES (?,?,?,?,?) ON CONFLICT(id) DO NOTHING") { row in
+    try db.run(
+      """
+      INSERT INTO requests(id, job, kind, body, at, answered_at)
+      VALUES (?1, ?2, ?3, ?4, ?5, (SELECT ?5 FROM jobs WHERE id = ?2 AND open = 0)) ON CONFLICT(id) DO NOTHING
+      """
+    ) { row in
       row.add(request.id)
       row.add(request.job.rawValue)
       row.add(kind)

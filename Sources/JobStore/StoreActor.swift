@@ -19,12 +19,16 @@ package actor StoreActor: Store {
   nonisolated let connection: Connection
   let identity: DatabaseFile.Identity
   let billing: @Sendable (ProviderName) -> BillingRule
+  private let onNotice: @Sendable (String) -> Void
+  /// Rows that can't be read and of which a person was told.
+  private var toldDamage: Set<String> = []
   private var isClosed = false
 
   private init(_ opened: OpenedDatabase, _ options: StoreOptions) {
     path = opened.path
     identity = opened.identity
     billing = options.billing
+    onNotice = options.onNotice
     let path = opened.path
     let identity = opened.identity
     switch opened.connection {
@@ -60,6 +64,13 @@ package actor StoreActor: Store {
       case .readWrite(let pool, _): try? pool.close()
       case .readOnly(let queue): try? queue.close()
       }
+    }
+  }
+
+  /// Tells a person, once, of rows that were passed over.
+  func tell(_ damages: [String]) {
+    for damage in damages where toldDamage.insert(damage).inserted {
+      onNotice("In the database \(path), \(damage): this job is not supervised. See: cloudjobs check --repair")
     }
   }
 

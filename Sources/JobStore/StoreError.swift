@@ -15,6 +15,8 @@ package struct StoreError: Error, Sendable, Hashable, CustomStringConvertible {
     case foreign
     /// Written by a newer version of cloudjobs.
     case newerSchema = "newer_schema"
+    /// Of an older version or of the Python tool, and opened for a look only.
+    case needsMigration = "needs_migration"
     case damaged
     /// A network file system, on which SQLite's WAL is not safe.
     case networkFileSystem = "network_file_system"

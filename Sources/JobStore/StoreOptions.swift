@@ -7,6 +7,9 @@ package struct StoreOptions: Sendable {
   ///
   /// A file of an older version, or of the Python tool, is migrated first, since only then can it be read.
   package var readOnly: Bool
+  /// Without it a file that would have to be migrated is refused with `.needsMigration`, and left as it is: for those who
+  /// only want a look, such as the completion of a word.
+  package var mayMigrate = true
   /// SQLite's WAL is not safe on a network file system; who knows better may say so.
   package var allowNetworkFileSystem: Bool
   /// How long a write waits for another process before it fails with `.busy`.

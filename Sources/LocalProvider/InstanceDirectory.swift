@@ -64,8 +64,12 @@ struct InstanceDirectory {
   }
 
   /// Everything that the script needs, each file whole. The order does not matter: nothing runs before it is complete.
-  func prepare(configuration: String, manifest: String, price: HourlyPrice) throws(FileError) {
+  func prepare(configuration: String, manifest: String, price: HourlyPrice, sync: String?) throws(FileError) {
     try Files.makeFolder(path)
+    if let sync {
+      try Files.write(file(SyncScript.File.script), SyncScript.text)
+      try Files.write(file(SyncScript.File.configuration), Array(sync.utf8))
+    }
     try Files.write(file(BootstrapScript.File.script), BootstrapScript.text)
     try Files.write(file(BootstrapScript.File.configuration), Array(configuration.utf8))
     try Files.write(file(BootstrapScript.File.inputs), Array(manifest.utf8))

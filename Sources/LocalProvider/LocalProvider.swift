@@ -13,7 +13,7 @@ package import ProviderKit
 ///
 /// All truth is on disk and in /proc; what the actor remembers only saves reading it again. Whoever is killed between
 /// two steps leaves either nothing or an instance that the next `launch`, `find` or `observe` meets.
-package actor LocalProvider: Provider, LogProviding, FileListing {
+package actor LocalProvider: Provider, LogProviding, WorkFolderProviding, FileListing {
   package nonisolated let name = ProviderName.local
   package nonisolated let billing: BillingRule
   package nonisolated let observeLimit = 1000
@@ -67,13 +67,17 @@ package actor LocalProvider: Provider, LogProviding, FileListing {
       guard isFolder(request.spec.directory) else {
         return .refused(.launchError, "\(request.spec.directory) is not a folder")
       }
+      let sync = settings.sync?.job(request)
       let job = BootstrapJob(
         request: request, inputs: [.folder(request.spec.directory)],
         limits: InstanceLimits(request, price: settings.price, billing: billing),
         heartbeatInterval: settings.heartbeatInterval, noticeInterval: settings.noticeInterval, grace: settings.grace,
+        syncInterval: sync == nil ? nil : settings.sync?.interval,
+        finalSync: sync == nil ? nil : SyncScript.finalCommand, finalSyncLimit: settings.sync?.finalLimit ?? .zero,
         skipped: settings.skipped)
       try directory.prepare(
-        configuration: job.configuration(), manifest: job.manifest(), price: settings.price)
+        configuration: job.configuration(), manifest: job.manifest(), price: settings.price,
+        sync: sync?.configuration(directory: directory.path))
     } catch let error as ProviderError {
       return .refused(.launchError, error.description)
     } catch {
@@ -155,6 +159,14 @@ package actor LocalProvider: Provider, LogProviding, FileListing {
 
   package nonisolated func logFile(of instance: InstanceReference) -> String {
     InstanceDirectory(root: settings.root, token: instance.token).file(BootstrapScript.File.output)
+  }
+
+  package nonisolated func instanceFolder(of instance: InstanceReference) -> String {
+    InstanceDirectory(root: settings.root, token: instance.token).path
+  }
+
+  package nonisolated func workFolder(of instance: InstanceReference) -> String {
+    InstanceDirectory(root: settings.root, token: instance.token).file(BootstrapScript.File.work)
   }
 
   package func inputs(of instance: InstanceReference) async -> FileCount? {

@@ -1,4 +1,5 @@
 package import JobModel
+package import ProviderKit
 
 /// How the local provider makes instances, from config.json.
 package struct LocalSettings: Sendable, Hashable {
@@ -18,6 +19,8 @@ package struct LocalSettings: Sendable, Hashable {
   package var launchTimeout: Duration
   /// What the instances inherit; see `environment(from:)`.
   package var environment: [String: String]
+  /// How results are copied; nil if they are not. Where they go is part of each job's spec.
+  package var sync: SyncSettings?
   /// Physical paths that are never inputs: the database and its companions.
   package var skipped: [String] = []
 

@@ -6,8 +6,8 @@ package import Transport
 
 /// Drives the outbox: takes due deliveries, gives each to its channel, and records what came of it.
 ///
-/// Each channel has at most one task, so a hung channel delays no other. A delivery that is not recorded after it was
-/// pushed is pushed again with the same id: at least once, never zero.
+/// Each channel has its own queue and at most one task, so a hung channel delays no other. A delivery that was pushed by
+/// a process that died before it was recorded is pushed again with the same id: at least once, never zero.
 package actor AlertDispatcher {
   private let store: any Store
   private let clock: any WallClock
@@ -19,16 +19,27 @@ package actor AlertDispatcher {
   private var busy: [String: Task<Void, Never>] = [:]
   /// Deliveries that a channel's task has in hand.
   private var inHand: Set<Int64> = []
+  /// What came of tries and could not be written yet. Nothing more is pushed meanwhile: it could not be written either.
+  private var unsettled: [Int64: DeliveryOutcome] = [:]
+  private var settleAt = Timestamp(milliseconds: 0)
+  /// Channels that failed, how often in a row, and before when they are not tried again.
+  private var pauses: [String: (failures: Int, until: Timestamp)] = [:]
   /// Deliveries that ended while the outbox was being read: what was read of them is old.
   private var endedMeanwhile: Set<Int64> = []
   private var isPumping = false
   private var pumpAgain = false
   private var isClosing = false
   private var nextDue: Timestamp?
+  /// By how much the wall clock was set back while this process ran: what is due is due by the old time.
+  private var setBack = Duration.zero
+  private var latest = Timestamp(milliseconds: .min)
   private var idleWaiters: [CheckedContinuation<Void, Never>] = []
 
-  /// How many due deliveries one look into the outbox takes.
+  /// How many due deliveries a channel takes at a time.
   private static let batch = 200
+  /// A channel that failed is tried again after this, doubled with each failure in a row up to the longest.
+  private static let firstChannelPause = Duration.milliseconds(500)
+  private static let longestChannelPause = Duration.seconds(30)
   /// A pause that full jitter draws as nothing would hammer the receiver.
   private static let shortestPause = Duration.milliseconds(100)
 
@@ -52,11 +63,19 @@ package actor AlertDispatcher {
   }
 
   /// When the outbox wants to be looked at again, as far as is known.
-  package var nextDeadline: Timestamp? { nextDue }
+  package var nextDeadline: Timestamp? { nextDue.map { $0 - setBack } }
 
   /// Looks into the outbox if something is due.
-  package func tick(now: Timestamp) async {
-    if let nextDue, nextDue <= now { await pump() }
+  package func tick() async {
+    if let nextDue, nextDue <= time() { await pump() }
+  }
+
+  /// The wall clock's time, which here never runs backwards.
+  private func time() -> Timestamp {
+    let now = clock.now()
+    if now < latest { setBack += latest - now }
+    latest = now
+    return now + setBack
   }
 
   /// Looks into the outbox now and starts what is due.
@@ -73,76 +92,103 @@ package actor AlertDispatcher {
       do {
         try await startDue()
       } catch {
-        nextDue = clock.now() + .seconds(1)
+        nextDue = time() + .seconds(1)
         logger.error("Outbox can't be read", metadata: ["error": "\(error)"])
       }
     } while pumpAgain && !isClosing
   }
 
   private func startDue() async throws {
-    let now = clock.now()
-    endedMeanwhile = []
-    let due = try await store.dueDeliveries(at: now, limit: Self.batch + inHand.count)
-    var batches: [String: [Delivery]] = [:]
-    for delivery in due where !inHand.contains(delivery.id) && !endedMeanwhile.contains(delivery.id) {
-      batches[delivery.channel, default: []].append(delivery)
+    let now = time()
+    guard await settle(now) else {
+      nextDue = settleAt
+      return
     }
-    for (channel, deliveries) in batches where busy[channel] == nil {
-      for delivery in deliveries { inHand.insert(delivery.id) }
-      busy[channel] = Task {
-        await self.send(deliveries, through: channel)
-        await self.channelEnded(channel)
+    nextDue = nil
+    for (channel, next) in try await store.nextDeliveries() {
+      let moment = max(next, pauses[channel]?.until ?? next)
+      guard moment <= now else {
+        nextDue = min(nextDue ?? moment, moment)
+        continue
       }
+      // A busy channel takes what is due when its task ends.
+      guard busy[channel] == nil else { continue }
+      endedMeanwhile = []
+      let due = try await store.dueDeliveries(through: channel, at: now, limit: Self.batch)
+      start(due.filter { !inHand.contains($0.id) && !endedMeanwhile.contains($0.id) }, through: channel)
     }
-    let next = try await store.nextDeliveryAt()
-    // What is due for a busy channel is taken when its task ends.
-    nextDue = next.map { max($0, now + .milliseconds(500)) }
+  }
+
+  private func start(_ deliveries: [Delivery], through channel: String) {
+    guard !deliveries.isEmpty, busy[channel] == nil, !isClosing else { return }
+    for delivery in deliveries { inHand.insert(delivery.id) }
+    busy[channel] = Task {
+      await self.send(deliveries, through: channel)
+      await self.channelEnded(channel)
+    }
   }
 
   private func channelEnded(_ channel: String) async {
     busy[channel] = nil
-    if busy.isEmpty {
-      for waiter in idleWaiters { waiter.resume() }
-      idleWaiters = []
-    }
     await pump()
+    guard busy.isEmpty else { return }
+    for waiter in idleWaiters { waiter.resume() }
+    idleWaiters = []
   }
 
+  /// Pushes one after the other, up to the first that is to be tried again: the channel has a problem, not the message.
   private func send(_ deliveries: [Delivery], through name: String) async {
+    var isOpen = true
     for delivery in deliveries {
-      defer {
-        inHand.remove(delivery.id)
-        endedMeanwhile.insert(delivery.id)
+      if isOpen, !isClosing, !Task.isCancelled, unsettled.isEmpty {
+        let (outcome, wish) = await push(delivery, through: name)
+        isOpen = note(outcome, wish, through: name)
+        await record(outcome, of: delivery)
       }
-      if isClosing || Task.isCancelled { continue }
-      let outcome = await push(delivery, through: name)
-      await record(outcome, of: delivery)
+      guard unsettled[delivery.id] == nil else { continue }
+      inHand.remove(delivery.id)
+      endedMeanwhile.insert(delivery.id)
     }
   }
 
-  private func push(_ delivery: Delivery, through name: String) async -> DeliveryOutcome {
-    let now = clock.now()
+  /// Keeps account of a channel's failures; `wish` is how long the receiver asked to be left alone. False if it is to be
+  /// left alone for a while.
+  private func note(_ outcome: DeliveryOutcome, _ wish: Duration?, through name: String) -> Bool {
+    guard case .retry = outcome.result else {
+      pauses[name] = nil
+      return true
+    }
+    let failures = (pauses[name]?.failures ?? 0) + 1
+    let pause = min(Self.longestChannelPause, Self.firstChannelPause * (1 << min(failures - 1, 10)))
+    pauses[name] = (failures, outcome.at + (wish.map(RetryAfter.clamp) ?? pause))
+    return false
+  }
+
+  private func push(_ delivery: Delivery, through name: String) async -> (DeliveryOutcome, Duration?) {
+    let now = time()
     guard let notifier = channels[name] else {
-      return DeliveryOutcome(
-        delivery: delivery.id, at: now, result: .dead, answer: "no notifier of this name is configured")
+      return (
+        DeliveryOutcome(
+          delivery: delivery.id, at: now, result: .dead, answer: "no notifier of this name is configured"), nil
+      )
     }
     let message = AlertMessage(id: Self.messageID(delivery), alert: delivery.alert, now: now)
     let answer = await notifier.deliver(message)
-    let ended = clock.now()
+    let ended = time()
     switch answer {
     case .delivered(let text):
-      return DeliveryOutcome(delivery: delivery.id, at: ended, result: .delivered, answer: text)
+      return (DeliveryOutcome(delivery: delivery.id, at: ended, result: .delivered, answer: text), nil)
     case .permanent(let text):
-      return DeliveryOutcome(delivery: delivery.id, at: ended, result: .dead, answer: text)
+      return (DeliveryOutcome(delivery: delivery.id, at: ended, result: .dead, answer: text), nil)
     case .retry(let text, let after):
       let next = policy.next(
         afterTry: delivery.tries + 1, age: ended - delivery.createdAt, retryAfter: after, using: &generator)
       switch next {
       case .wait(let pause):
-        return DeliveryOutcome(
-          delivery: delivery.id, at: ended, result: .retry(at: ended + max(pause, Self.shortestPause)), answer: text)
+        let moment = ended + max(pause, Self.shortestPause)
+        return (DeliveryOutcome(delivery: delivery.id, at: ended, result: .retry(at: moment), answer: text), after)
       case .dead(let why):
-        return DeliveryOutcome(delivery: delivery.id, at: ended, result: .dead, answer: "\(why): \(text)")
+        return (DeliveryOutcome(delivery: delivery.id, at: ended, result: .dead, answer: "\(why): \(text)"), nil)
       }
     }
   }
@@ -157,23 +203,37 @@ package actor AlertDispatcher {
     case .retry: logger.warning("Alert not delivered, will be tried again", metadata: metadata)
     case .dead: logger.error("Alert given up; see notify list", metadata: metadata)
     }
+    unsettled[outcome.delivery] = outcome
+    settleAt = min(settleAt, outcome.at)
+    _ = await settle(outcome.at)
+  }
+
+  /// Writes what came of tries. False if that is not possible now; a row that still says "pending" would be sent again.
+  private func settle(_ now: Timestamp) async -> Bool {
+    guard !unsettled.isEmpty else { return true }
+    guard now >= settleAt else { return false }
+    let outcomes = unsettled
     do {
-      try await store.settle([outcome])
+      try await store.settle(Array(outcomes.values))
     } catch {
-      // It stays pending and is pushed again with the same id.
-      logger.error("Delivery can't be recorded", metadata: ["alert.id": "\(delivery.alert.id)", "error": "\(error)"])
+      settleAt = now + .seconds(2)
+      logger.error("Deliveries can't be recorded", metadata: ["deliveries": "\(outcomes.count)", "error": "\(error)"])
+      return false
     }
+    for (id, outcome) in outcomes where unsettled[id] == outcome {
+      unsettled[id] = nil
+      inHand.remove(id)
+      endedMeanwhile.insert(id)
+    }
+    return true
   }
 
-  /// The id that every try of a delivery carries. Standard Webhooks forbids a `.` in it.
+  /// The id that every try of a delivery carries.
   package static func messageID(_ delivery: Delivery) -> String {
-    "msg_"
-      + "\(delivery.alert.id)-\(delivery.channel)".map {
-        $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-" || $0 == "_") ? $0 : "_"
-      }
+    "msg_" + WebhookFormat.id("\(delivery.alert.id)-\(delivery.channel)")
   }
 
-  /// Returns when nothing is being sent, or when the task is cancelled.
+  /// Returns when nothing is being sent.
   package func untilIdle() async {
     guard !busy.isEmpty else { return }
     await withCheckedContinuation { idleWaiters.append($0) }
@@ -183,6 +243,8 @@ package actor AlertDispatcher {
   package func close() async {
     isClosing = true
     await untilIdle()
+    settleAt = Timestamp(milliseconds: 0)
+    _ = await settle(time())
   }
 
   package func cancel() { for task in busy.values { task.cancel() } }

@@ -4,7 +4,7 @@ internal import JobModel
 /// When which job wants to be looked at: one heap for all of them, so that no job needs a timer of its own.
 ///
 /// A job has one deadline. Setting it again leaves the old entry in the heap, where it is passed over when it comes up
-/// (cancelling would cost a search); the heap is rebuilt when more than half of it is stale.
+/// (cancelling would cost a search); the heap is rebuilt when more than a third of it is stale.
 struct Deadlines {
   private struct Entry: Comparable {
     let moment: Timestamp
@@ -29,7 +29,7 @@ struct Deadlines {
     guard current[job] != moment else { return }
     current[job] = moment
     heap.insert(Entry(moment: moment, job: job))
-    if heap.count > 64, heap.count > 2 * current.count { rebuild() }
+    if heap.count > 64, heap.count > current.count + current.count / 2 { rebuild() }
   }
 
   /// Takes all jobs whose deadline has come, the earliest first.

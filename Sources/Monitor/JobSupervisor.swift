@@ -8,10 +8,19 @@ internal import JobStore
 package actor JobSupervisor {
   package nonisolated let id: JobID
   private var machine: JobMachine
-  private var lease: Lease
+  /// Of the lease; the job and the owner are known.
+  private let epoch: Int64
   private var inbox: [Letter] = []
   private var isTurning = false
-  private var isRetired = false
+  private var retirement: Retirement?
+
+  /// Why a supervisor takes no inputs any more.
+  private enum Retirement {
+    /// Nothing is left to do for the job.
+    case closed
+    /// Somebody else looks after it.
+    case lost
+  }
 
   /// An input, with the request that it answers.
   struct Letter: Sendable {
@@ -22,7 +31,7 @@ package actor JobSupervisor {
   init(claim: Claim) {
     id = claim.job.id
     machine = JobMachine(job: claim.job)
-    lease = claim.lease
+    epoch = claim.lease.epoch
   }
 
   var job: Job { machine.job }
@@ -33,24 +42,53 @@ package actor JobSupervisor {
 
   /// Delivers one input. Returns when the turn that handles it is over, or at once if a turn is under way.
   func send(_ letter: Letter, in pool: SupervisorPool) async {
-    guard !isRetired else { return }
-    inbox.append(letter)
-    guard !isTurning else { return }
+    guard retirement == nil else { return await takeLate(letter.input, in: pool) }
+    // What could not be handled before comes first.
+    guard !isTurning, inbox.isEmpty else {
+      inbox.append(letter)
+      if !isTurning { await drain(in: pool) }
+      return
+    }
+    isTurning = true
+    let isDone = await handle(letter, in: pool)
+    isTurning = false
+    // Nothing was written, so nothing has happened: the machine stays as it was and the input comes again.
+    if !isDone { inbox.insert(letter, at: 0) } else if !inbox.isEmpty { await drain(in: pool) }
+  }
+
+  private func drain(in pool: SupervisorPool) async {
     isTurning = true
     defer { isTurning = false }
-    while !inbox.isEmpty, !isRetired {
-      let next = inbox.removeFirst()
+    while let next = inbox.first, retirement == nil {
+      inbox.removeFirst()
       guard await handle(next, in: pool) else {
-        // Nothing was written, so nothing has happened: the machine stays as it was and the input comes again.
         inbox.insert(next, at: 0)
         return
       }
+    }
+    // An empty array keeps its memory, for which an idle job has no use.
+    inbox = []
+  }
+
+  /// Gives the job up without a word: another supervisor speaks for it.
+  func retire() { retirement = retirement ?? .lost }
+
+  /// An instance that shows itself after its job was closed is ended. If the job was lost, whoever has it finds the
+  /// instance by its token.
+  private func takeLate(_ input: Input, in pool: SupervisorPool) async {
+    guard retirement == .closed else { return }
+    switch input {
+    case .launchAnswered(let attempt, .launched(let launched)), .found(let attempt, let launched):
+      guard launched.instance.id != machine.job.attempt.instance?.id else { return }
+      await pool.discard(launched, attempt: attempt, supervisor: self, job: machine.job)
+    default: return
     }
   }
 
   /// One turn. False if the store did not take the change.
   private func handle(_ letter: Letter, in pool: SupervisorPool) async -> Bool {
     let context = pool.context
+    let lease = Lease(job: id, owner: context.owner, epoch: epoch)
     let now = context.clock.now()
     var trial = machine
     let decision = trial.decide(letter.input, now: now, policy: context.policy(for: machine.job.provider))
@@ -61,12 +99,12 @@ package actor JobSupervisor {
       do {
         let stale = try await context.store.commit([LeasedChange(lease, change)], at: now)
         guard stale.isEmpty else {
-          isRetired = true
-          await pool.lost(id)
+          retirement = .lost
+          await pool.lost(self)
           return true
         }
       } catch {
-        await pool.storeFailed(error, job: id)
+        await pool.storeFailed(error, self)
         return false
       }
       machine = trial
@@ -78,10 +116,10 @@ package actor JobSupervisor {
       machine = trial
     }
     for effect in decision.effects { await pool.start(effect, for: self, job: machine.job) }
-    await pool.arm(id, at: decision.wakeAt)
+    await pool.arm(self, at: decision.wakeAt)
     if !machine.job.isOpen {
-      isRetired = true
-      await pool.closed(id, lease: lease)
+      retirement = .closed
+      await pool.closed(self, lease: lease)
     }
     return true
   }

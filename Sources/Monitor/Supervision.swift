@@ -56,6 +56,8 @@ package actor Supervision {
   private var housekeepingAt = Timestamp(milliseconds: 0)
   private var ignoredRequests: Set<String> = []
   private var isStopping = false
+  /// Past this the clock was set back, and every deadline with it.
+  private var latest = Timestamp(milliseconds: .min)
 
   /// Up to this many jobs are claimed in one step.
   private static let claimLimit = 5000
@@ -83,7 +85,8 @@ package actor Supervision {
       expiresAt: now + options.ttl)
     try await context.store.acquire(holder, ttl: options.ttl, at: now)
     await renewed(at: now)
-    housekeepingAt = now + .seconds(60)
+    // Soon, since much was read to begin with.
+    housekeepingAt = now + .seconds(5)
   }
 
   /// Drives everything until `isDone` says so (asked once a tick), until `stop()`, or until the lease is lost.
@@ -91,10 +94,11 @@ package actor Supervision {
     while !isStopping {
       try Task.checkCancellation()
       let now = context.clock.now()
+      noteClock(now)
       if now >= renewAt, try await !renew(now) { return .replaced }
       try await look(now)
       await pool.tick(now: now)
-      await dispatcher?.tick(now: now)
+      await dispatcher?.tick()
       if try await isDone(pool) { return .done }
       await keepHouse(now)
       try await context.clock.sleep(until: await nextWake(now))
@@ -104,6 +108,8 @@ package actor Supervision {
 
   /// One sweep: takes over what is free, asks for every job once, delivers what is due, and returns when all is answered.
   package func sweep() async throws {
+    let renewal = Task { await self.keepRenewing() }
+    defer { renewal.cancel() }
     let now = context.clock.now()
     try await look(now)
     await pool.tick(now: now)
@@ -112,8 +118,20 @@ package actor Supervision {
     await dispatcher?.untilIdle()
   }
 
-  /// Makes `run` return after its present step.
-  package func stop() { isStopping = true }
+  /// A sweep over many jobs may last longer than the lease.
+  private func keepRenewing() async {
+    while !Task.isCancelled {
+      do { try await context.clock.sleep(until: renewAt) } catch { return }
+      // A lease that was lost ends the trust of the pool, and with it the sweep.
+      do { if try await !renew(context.clock.now()) { return await pool.stopIntake() } } catch { return }
+    }
+  }
+
+  /// Makes `run` return after its present step, and `sweep` after the calls that are under way.
+  package func stop() async {
+    isStopping = true
+    await pool.stopIntake()
+  }
 
   /// Stops intake, waits for what is under way (at most `grace`), and gives the lease back.
   package func end(grace: Duration) async {
@@ -131,21 +149,41 @@ package actor Supervision {
     }
   }
 
-  /// Runs `body`, and `onTimeout` beside it if it takes longer than `limit`; returns when either has ended.
+  /// Runs `body`; if it takes longer than `limit`, runs `onTimeout`, gives it a second to take effect, and returns even
+  /// if a call heeds nothing and hangs on.
   private nonisolated func withDeadline(
     _ limit: Duration, _ body: @escaping @Sendable () async -> Void, onTimeout: @escaping @Sendable () async -> Void
   ) async {
-    let work = Task { await body() }
-    let timer = Task {
-      do { try await Task.sleep(for: limit) } catch { return }
-      await onTimeout()
-      work.cancel()
+    let (ends, end) = AsyncStream.makeStream(of: Void.self)
+    let work = Task {
+      await body()
+      end.finish()
     }
-    await work.value
+    let timer = Task {
+      do {
+        try await Task.sleep(for: limit)
+        await onTimeout()
+        work.cancel()
+        try await Task.sleep(for: .seconds(1))
+      } catch {}
+      end.finish()
+    }
+    for await _ in ends {}
+    work.cancel()
     timer.cancel()
   }
 
   // MARK: The steps of the loop
+
+  /// A clock that was set back by more than a step must not let the lease or anything else wait until it is there again.
+  private func noteClock(_ now: Timestamp) {
+    if now < latest {
+      renewAt = now
+      claimAt = now
+      housekeepingAt = min(housekeepingAt, now + .seconds(60))
+    }
+    latest = now
+  }
 
   private func nextWake(_ now: Timestamp) async -> Timestamp {
     let tick = now + options.tick
@@ -180,20 +218,28 @@ package actor Supervision {
       guard current != version || now >= claimAt else { return }
       version = current
       claimAt = now + max(.seconds(1), min(.seconds(5), options.ttl / 3))
-      try await claim(now)
-      try await answerRequests()
-      await dispatcher?.pump()
-    } catch let error where error.code == .replaced || error.code == .closed {
-      throw error
     } catch {
-      context.logger.error("Store can't be read", metadata: ["error": "\(error)"])
+      try report(error)
+      return
     }
+    // One that fails must not keep the others from their work.
+    do { try await claim(now) } catch { try report(error) }
+    do { try await answerRequests() } catch { try report(error) }
+    await dispatcher?.pump()
   }
 
-  private func claim(_ now: Timestamp) async throws(StoreError) {
+  private func report(_ error: any Error) throws {
+    if let error = error as? StoreError, error.code == .replaced || error.code == .closed { throw error }
+    context.logger.error("Store can't be read", metadata: ["error": "\(error)"])
+  }
+
+  private func claim(_ now: Timestamp) async throws {
     switch options.scope {
     case .all:
       while true {
+        // Taking over very many jobs may last longer than the lease.
+        let now = context.clock.now()
+        if now >= renewAt, try await !renew(now) { return }
         let claims = try await context.store.claim(context.owner, jobs: nil, limit: Self.claimLimit, at: now)
         await pool.adopt(claims)
         if !claims.isEmpty {
@@ -210,20 +256,22 @@ package actor Supervision {
   }
 
   private func answerRequests() async throws(StoreError) {
+    var letters: [(job: JobID, input: Input, request: String)] = []
     for request in try await context.store.openRequests(of: nil) where !ignoredRequests.contains(request.id) {
       guard await pool.holds(request.job) else { continue }
       ignoredRequests.insert(request.id)
       switch request.kind {
-      case .terminate(let wish):
-        _ = await pool.post(.terminateRequested(wish), to: request.job, request: request.id)
+      case .terminate(let wish): letters.append((request.job, .terminateRequested(wish), request.id))
       }
     }
+    await pool.post(letters)
   }
 
   private func keepHouse(_ now: Timestamp) async {
     guard options.role == .watch, now >= housekeepingAt else { return }
     housekeepingAt = now + .seconds(60)
     ignoredRequests = []
+    Memory.giveBack()
     do { try await housekeeping() } catch {
       context.logger.error("Housekeeping failed", metadata: ["error": "\(error)"])
     }

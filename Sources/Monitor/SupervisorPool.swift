@@ -1,3 +1,4 @@
+internal import DequeModule
 package import JobModel
 package import JobStore
 internal import Logging
@@ -12,13 +13,18 @@ package actor SupervisorPool {
 
   private var supervisors: [JobID: JobSupervisor] = [:]
   private var deadlines = Deadlines()
+  private var texts = SharedTexts()
   private var health: [ProviderName: ProviderHealth] = [:]
 
   /// Jobs whose observation was asked for, by provider, in the order of asking.
-  private var asked: [ProviderName: [Ask]] = [:]
+  private var asked: [ProviderName: Deque<JobID>] = [:]
+  /// What they ask. A job that asks anew keeps its place, or a slow provider's queue would grow with every time-out.
+  private var asks: [JobID: Ask] = [:]
   private var pumps: [ProviderName: Int] = [:]
 
-  private var waitingCalls: [Call] = []
+  /// Calls in the order of asking; one that is asked for anew keeps its place too.
+  private var waiting: Deque<CallKey> = []
+  private var waitingCalls: [CallKey: Call] = [:]
   private var runningCalls = 0
   private var tasks: [Int: Task<Void, Never>] = [:]
   private var nextTask = 0
@@ -39,6 +45,21 @@ package actor SupervisorPool {
     let effect: Effect
     let supervisor: JobSupervisor
     let job: Job
+
+    var key: CallKey {
+      switch effect {
+      case .observe: CallKey(job: job.id, name: "observe")
+      case .launch: CallKey(job: job.id, name: "launch")
+      case .find: CallKey(job: job.id, name: "find")
+      case .terminate: CallKey(job: job.id, name: "terminate")
+      case .discard(_, let instance): CallKey(job: job.id, name: instance.id)
+      }
+    }
+  }
+
+  private struct CallKey: Hashable {
+    let job: JobID
+    let name: String
   }
 
   /// How many workers share the turns of due jobs, and how many launches and terminations run at a time.
@@ -52,12 +73,15 @@ package actor SupervisorPool {
   // MARK: Jobs
 
   package var count: Int { supervisors.count }
-  package var jobs: [JobID] { Array(supervisors.keys) }
   package func holds(_ job: JobID) -> Bool { supervisors[job] != nil }
 
   /// Takes over claimed jobs; each starts with `input` (`.adopted`, or `.launch` for one that was just made).
   package func adopt(_ claims: [Claim], input: Input = .adopted) async {
-    for claim in claims { supervisors[claim.job.id] = JobSupervisor(claim: claim) }
+    for claim in claims {
+      let claim = Claim(lease: claim.lease, job: texts.shared(claim.job))
+      // One that was lost while it waited for an answer must not speak for the job any more.
+      await supervisors.updateValue(JobSupervisor(claim: claim), forKey: claim.job.id)?.retire()
+    }
     await turn(claims.map(\.job.id), input)
   }
 
@@ -66,6 +90,14 @@ package actor SupervisorPool {
     guard let supervisor = supervisors[job] else { return false }
     await supervisor.send(.init(input: input, request: request), in: self)
     return true
+  }
+
+  /// Delivers many requests, by a bounded number of workers, so that their commits share transactions.
+  package func post(_ letters: [(job: JobID, input: Input, request: String)]) async {
+    let targets = letters.compactMap { letter in
+      supervisors[letter.job].map { ($0, JobSupervisor.Letter(input: letter.input, request: letter.request)) }
+    }
+    await distribute(targets) { target, pool in await target.0.send(target.1, in: pool) }
   }
 
   package func views(now: Timestamp) async -> [JobView] {
@@ -78,7 +110,13 @@ package actor SupervisorPool {
 
   package var nextDeadline: Timestamp? { deadlines.next }
 
-  func arm(_ job: JobID, at moment: Timestamp?) { deadlines.set(job, moment) }
+  func arm(_ supervisor: JobSupervisor, at moment: Timestamp?) {
+    guard isCurrent(supervisor) else { return }
+    deadlines.set(supervisor.id, moment)
+  }
+
+  /// Whether a supervisor is the one that speaks for its job here.
+  private func isCurrent(_ supervisor: JobSupervisor) -> Bool { supervisors[supervisor.id] === supervisor }
 
   /// Gives every due job its turn.
   package func tick(now: Timestamp) async {
@@ -118,18 +156,19 @@ package actor SupervisorPool {
     switch effect {
     case .observe(let sequence):
       guard let reference = InstanceReference(job) else { return }
-      asked[job.provider, default: []].append(
-        Ask(supervisor: supervisor, sequence: sequence, reference: reference))
+      let ask = Ask(supervisor: supervisor, sequence: sequence, reference: reference)
+      if asks.updateValue(ask, forKey: job.id) == nil { asked[job.provider, default: []].append(job.id) }
       startPump(job.provider)
     case .launch, .find, .terminate, .discard:
-      waitingCalls.append(Call(effect: effect, supervisor: supervisor, job: job))
+      let call = Call(effect: effect, supervisor: supervisor, job: job)
+      if waitingCalls.updateValue(call, forKey: call.key) == nil { waiting.append(call.key) }
       startCalls()
     }
   }
 
   private func startCalls() {
-    while runningCalls < Self.callLimit, !waitingCalls.isEmpty, !isClosing {
-      let call = waitingCalls.removeFirst()
+    while runningCalls < Self.callLimit, !isClosing, let key = waiting.popFirst() {
+      guard let call = waitingCalls.removeValue(forKey: key) else { continue }
       runningCalls += 1
       track {
         await self.perform(call)
@@ -141,6 +180,7 @@ package actor SupervisorPool {
   private func callEnded() {
     runningCalls -= 1
     startCalls()
+    if waitingCalls.isEmpty { (waiting, waitingCalls) = ([], [:]) }
   }
 
   private nonisolated func perform(_ call: Call) async {
@@ -159,7 +199,9 @@ package actor SupervisorPool {
       switch await provider.find(LaunchRequest(job)) {
       case .found(let launched): input = .found(attempt: attempt, launched)
       case .absent: input = .notFound(sequence: sequence)
-      case .unreachable(let message): input = .findFailed(sequence: sequence, message)
+      case .unreachable(let message):
+        await note(job.provider, heard: false, error: message, waiting: 1)
+        input = .findFailed(sequence: sequence, message)
       }
     case .terminate(let sequence, let finalSync):
       guard let reference = InstanceReference(job) else { return }
@@ -170,20 +212,37 @@ package actor SupervisorPool {
     case .discard(let attempt, let instance):
       let reference = InstanceReference(
         job: job.id, attempt: attempt, token: Attempt.token(job: job.id, number: attempt), instance: instance)
-      if case .failed(let message) = await provider.terminate(reference, finalSync: false) {
-        context.logger.error(
-          "Stray instance could not be ended",
-          metadata: ["job.id": "\(job.id)", "instance.id": "\(instance.id)", "error": "\(message)"])
-      }
-      return
+      return await discard(reference, provider)
     case .observe: return
     }
     await call.supervisor.send(.init(input: input), in: self)
   }
 
+  /// Ends an instance that nobody wants. It stands in no row, so it is tried again here until it is accepted.
+  private nonisolated func discard(_ reference: InstanceReference, _ provider: any Provider) async {
+    var pause = Duration.seconds(2)
+    while case .failed(let message) = await provider.terminate(reference, finalSync: false) {
+      context.logger.error(
+        "Stray instance could not be ended",
+        metadata: [
+          "job.id": "\(reference.job)", "instance.id": "\(reference.instance.id)", "error": "\(message)",
+        ])
+      guard await !isClosing else { return }
+      do { try await context.clock.sleep(until: context.clock.now() + pause) } catch { return }
+      pause = min(pause * 2, .seconds(300))
+    }
+  }
+
+  /// An instance came to light for a job that is closed.
+  func discard(_ launched: Launched, attempt: Int, supervisor: JobSupervisor, job: Job) {
+    context.logger.warning(
+      "Stray instance is ended", metadata: ["job.id": "\(job.id)", "instance.id": "\(launched.instance.id)"])
+    start(.discard(attempt: attempt, launched.instance), for: supervisor, job: job)
+  }
+
   /// A job of a provider that this version or this configuration does not have: nothing can be asked, nothing changes.
   private nonisolated func answer(_ call: Call, missingProvider name: ProviderName) async {
-    let message = "provider \(name) is not configured"
+    let message = Self.notConfigured(name)
     let input: Input
     switch call.effect {
     case .launch: input = .launchAnswered(attempt: call.job.attempt.number, .refused(.launchError, message))
@@ -192,6 +251,10 @@ package actor SupervisorPool {
     case .discard, .observe: return
     }
     await call.supervisor.send(.init(input: input), in: self)
+  }
+
+  private static func notConfigured(_ name: ProviderName) -> String {
+    "this version of cloudjobs, or its configuration, has no provider \(name)"
   }
 
   /// Waits until the lease is trusted again. False if it never will be here: the pool is closing, or the task is cancelled.
@@ -219,12 +282,15 @@ package actor SupervisorPool {
   }
 
   private func nextBatch(_ provider: ProviderName) -> [Ask] {
-    guard let waiting = asked[provider], !waiting.isEmpty else {
+    let count = min(asked[provider]?.count ?? 0, observeLimit(provider))
+    guard count > 0, !isClosing else {
       pumps[provider, default: 1] -= 1
+      // What held the questions of many jobs is given back.
+      if asks.isEmpty { (asks, asked) = ([:], [:]) }
       return []
     }
-    let batch = Array(waiting.prefix(observeLimit(provider)))
-    asked[provider] = Array(waiting.dropFirst(batch.count))
+    let batch = asked[provider]?.prefix(count).compactMap { asks.removeValue(forKey: $0) } ?? []
+    asked[provider]?.removeFirst(count)
     return batch
   }
 
@@ -241,8 +307,10 @@ package actor SupervisorPool {
         answers = [:]
       }
       await note(name, answers)
+      let silence =
+        context.providers[name] == nil ? Self.notConfigured(name) : "\(name) gave no answer for this instance"
       await distribute(batch) { ask, pool in
-        let observation = answers[ask.reference.token] ?? .unreachable("\(name) gave no answer for this instance")
+        let observation = answers[ask.reference.token] ?? .unreachable(silence)
         await ask.supervisor.send(.init(input: .observed(sequence: ask.sequence, observation)), in: pool)
       }
     }
@@ -251,17 +319,21 @@ package actor SupervisorPool {
   /// Keeps account of whether a provider answers, and raises one alert for all jobs that wait for it.
   private func note(_ provider: ProviderName, _ answers: [String: Observation]) async {
     var silent: String?
-    var heard = false
-    for observation in answers.values {
-      if case .unreachable(let message) = observation { silent = message } else { heard = true }
+    var waiting = 0
+    for case .unreachable(let message) in answers.values {
+      silent = message
+      waiting += 1
     }
+    await note(provider, heard: waiting < answers.count, error: silent, waiting: waiting)
+  }
+
+  private func note(_ provider: ProviderName, heard: Bool, error silent: String?, waiting: Int) async {
     var state = health[provider] ?? ProviderHealth()
     let policy = context.policy
     let now = context.clock.now()
     let due = state.note(heard: heard, error: silent, now: now, patience: policy.unreachableAfter)
     health[provider] = state
     guard due, let since = state.silentSince else { return }
-    let waiting = answers.values.count { if case .unreachable = $0 { true } else { false } }
     guard
       let alert = policy.alerts.providerUnreachable(
         provider, since: since, now: now, waiting: waiting, message: state.lastError)
@@ -277,9 +349,9 @@ package actor SupervisorPool {
 
   // MARK: Ends
 
-  func closed(_ job: JobID, lease: Lease) async {
-    supervisors[job] = nil
-    deadlines.set(job, nil)
+  func closed(_ supervisor: JobSupervisor, lease: Lease) async {
+    let job = supervisor.id
+    forget(supervisor)
     do { try await context.store.release([lease]) } catch {
       // The lease runs out by itself.
       context.logger.debug("Lease could not be released", metadata: ["job.id": "\(job)", "error": "\(error)"])
@@ -287,16 +359,22 @@ package actor SupervisorPool {
   }
 
   /// Somebody else has claimed the job: everything here about it is forgotten. The instance is not touched.
-  func lost(_ job: JobID) {
-    supervisors[job] = nil
-    deadlines.set(job, nil)
-    context.logger.warning("Another process has taken the job over", metadata: ["job.id": "\(job)"])
+  func lost(_ supervisor: JobSupervisor) {
+    guard isCurrent(supervisor) else { return }
+    forget(supervisor)
+    context.logger.warning("Another process has taken the job over", metadata: ["job.id": "\(supervisor.id)"])
+  }
+
+  private func forget(_ supervisor: JobSupervisor) {
+    guard isCurrent(supervisor) else { return }
+    supervisors[supervisor.id] = nil
+    deadlines.set(supervisor.id, nil)
   }
 
   /// The store did not take a change: the job's turn comes again in a second.
-  func storeFailed(_ error: any Error, job: JobID) {
+  func storeFailed(_ error: any Error, _ supervisor: JobSupervisor) {
     let now = context.clock.now()
-    deadlines.set(job, now + .seconds(1))
+    arm(supervisor, at: now + .seconds(1))
     guard storeTrouble == nil else { return }
     storeTrouble = StoreTrouble(since: now, message: "\(error)")
     context.logger.error("Store does not take changes", metadata: ["error": "\(error)"])
@@ -333,9 +411,15 @@ package actor SupervisorPool {
 
   /// Takes no new deadlines and waits for the calls that are under way.
   package func drain() async {
-    isClosing = true
-    waitingCalls = []
+    stopIntake()
     await untilIdle()
+  }
+
+  /// Starts nothing more; what is under way goes on.
+  package func stopIntake() {
+    isClosing = true
+    waiting = []
+    waitingCalls = [:]
   }
 
   /// Returns when no call is under way.

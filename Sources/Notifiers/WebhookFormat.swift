@@ -27,6 +27,8 @@ package enum WebhookFormat {
     }
     var request = HTTPRequest(.post, settings.url, headers: headers + settings.headers, body: body)
     request.timeout = settings.timeout
+    // A receiver that thinks for long is not one that is stuck: a repeat would reach it a second time.
+    request.stallTimeout = nil
     request.allowPrivate = settings.allowPrivate
     request.useEnvironmentProxy = settings.useEnvironmentProxy
     request.caFile = settings.caFile
@@ -41,7 +43,7 @@ package enum WebhookFormat {
   }
 
   /// `text` as a webhook id: without the `.` that separates it from the timestamp in what is signed.
-  static func id(_ text: String) -> String {
+  package static func id(_ text: String) -> String {
     var result = ""
     for byte in text.utf8.prefix(200) {
       switch byte {

@@ -13,6 +13,8 @@ package enum BootstrapScript {
     package static let identity = "identity"
     package static let beacon = "beacon.json"
     package static let output = "output.log"
+    /// The folder in which the calculation runs.
+    package static let work = "work"
     package static let staged = "staged"
     /// A link whose target is a `RecordedEnd`.
     package static let result = "result"
@@ -59,6 +61,8 @@ package struct BootstrapJob: Sendable, Hashable {
   package var noticeInterval: Duration
   /// Between TERM and KILL.
   package var grace: Duration
+  /// How often sync.sh copies the results while the calculation runs; nil if it does not.
+  package var syncInterval: Duration?
   /// A shell command that copies the results away, run in the instance's directory when the calculation is over.
   package var finalSync: String?
   package var finalSyncLimit: Duration
@@ -71,7 +75,8 @@ package struct BootstrapJob: Sendable, Hashable {
 
   package init(
     request: LaunchRequest, inputs: [Input], limits: InstanceLimits, heartbeatInterval: Duration,
-    noticeInterval: Duration = .seconds(1), grace: Duration, finalSync: String? = nil,
+    noticeInterval: Duration = .seconds(1), grace: Duration, syncInterval: Duration? = nil,
+    finalSync: String? = nil,
     finalSyncLimit: Duration = .seconds(900), shutdown: String? = nil, inputRetries: Int = 5,
     skipped: [String] = []
   ) {
@@ -81,6 +86,7 @@ package struct BootstrapJob: Sendable, Hashable {
     self.heartbeatInterval = heartbeatInterval
     self.noticeInterval = noticeInterval
     self.grace = grace
+    self.syncInterval = syncInterval
     self.finalSync = finalSync
     self.finalSyncLimit = finalSyncLimit
     self.shutdown = shutdown
@@ -137,6 +143,7 @@ package struct BootstrapJob: Sendable, Hashable {
       "cj_idle_percent=\(max(0, limits.idle?.cpuPercent ?? 0))",
       "cj_idle_cs=" + (limits.idle.map { String(hundredths(.seconds($0.seconds))) } ?? ""),
       "cj_idle_text=" + quoted(limits.idleMessage),
+      "cj_sync_cs=" + (syncInterval.map { String(hundredths($0)) } ?? ""),
       "cj_final_sync=" + quoted(finalSync ?? ""),
       "cj_final_sync_cs=\(hundredths(finalSyncLimit))",
       "cj_shutdown=" + quoted(shutdown ?? ""),

@@ -32,6 +32,14 @@ package protocol LogProviding: Provider {
   func logFile(of instance: InstanceReference) -> String
 }
 
+/// An ability of providers whose instances work on this machine.
+package protocol WorkFolderProviding: Provider {
+  /// The folder in which the calculation runs and leaves its results, whether or not it exists yet.
+  func workFolder(of instance: InstanceReference) -> String
+  /// The instance's own folder, with the scripts and what they write.
+  func instanceFolder(of instance: InstanceReference) -> String
+}
+
 /// An ability of providers that know which files went in and came out.
 package protocol FileListing: Provider {
   /// Input files as staged: count and bytes; nil if nothing is there yet.

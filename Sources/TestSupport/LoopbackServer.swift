@@ -32,8 +32,7 @@ package final class LoopbackServer: Sendable {
       .appendingPathComponent("cloudjobs-\(script)-\(UUID().uuidString).jsonl").path
     let process = Process()
     process.executableURL = URL(fileURLWithPath: python)
-    process.arguments =
-      ["-u", servers.appendingPathComponent("\(script).py").path, "--record", record] + arguments
+    process.arguments = ["-u", Self.script(script), "--record", record] + arguments
     let lifeline = Pipe()
     let output = Pipe()
     process.standardInput = lifeline
@@ -86,7 +85,10 @@ package final class LoopbackServer: Sendable {
   package static let packageRoot = URL(fileURLWithPath: #filePath)
     .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 
-  private static let servers = packageRoot.appendingPathComponent("Sources/TestSupport/Servers")
+  /// A program of `Servers/`.
+  static func script(_ name: String) -> String {
+    packageRoot.appendingPathComponent("Sources/TestSupport/Servers/\(name).py").path
+  }
 
   /// `CLOUDJOBS_TEST_PYTHON`, else the package's `.venv`, else the system's.
   package static let python: String = {

@@ -8,6 +8,7 @@ package actor RecordingNotifier: Notifier {
 
   package private(set) var messages: [AlertMessage] = []
   private var answers: [DeliveryAnswer] = []
+  private var standing: DeliveryAnswer?
   private var isHeld = false
   private var waiters: [CheckedContinuation<Void, Never>] = []
 
@@ -15,6 +16,9 @@ package actor RecordingNotifier: Notifier {
 
   /// What the next messages are answered; after them everything is delivered.
   package func answer(_ answers: DeliveryAnswer...) { self.answers += answers }
+
+  /// What every message is answered from now on; nil delivers again.
+  package func answerAlways(_ answer: DeliveryAnswer?) { standing = answer }
 
   /// Lets every message wait until `release`, as a hung receiver does.
   package func hold() { isHeld = true }
@@ -28,6 +32,7 @@ package actor RecordingNotifier: Notifier {
   package func deliver(_ message: AlertMessage) async -> DeliveryAnswer {
     messages.append(message)
     if isHeld { await withCheckedContinuation { waiters.append($0) } }
-    return answers.isEmpty ? .delivered("taken") : answers.removeFirst()
+    if !answers.isEmpty { return answers.removeFirst() }
+    return standing ?? .delivered("taken")
   }
 }

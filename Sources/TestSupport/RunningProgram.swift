@@ -40,6 +40,14 @@ package final class RunningProgram: Sendable {
 
   package var isRunning: Bool { process.withLock { $0.isRunning } }
 
+  /// Adds to the `input` that the program was started with. Only for one that looks again at its end.
+  func say(_ text: String) throws {
+    let file = try FileHandle(forWritingTo: URL(fileURLWithPath: files + ".in"))
+    defer { try? file.close() }  // nothing is buffered
+    _ = try file.seekToEnd()
+    try file.write(contentsOf: Data(text.utf8))
+  }
+
   /// Sends a signal, unless the program has ended.
   package func signal(_ number: Int32) {
     process.withLock { process in

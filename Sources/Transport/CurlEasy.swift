@@ -22,6 +22,12 @@ package enum Curl {
       .unavailable, "libcurl can't be loaded: \(reason)",
       remedy: "Install it: `apt install libcurl4` on Debian and Ubuntu.")
   }
+
+  /// Loads libcurl, which blocks for some 10 ms, and returns its version: for who wants to know before an alert fails.
+  package static func examine() throws(TransportError) -> String {
+    try load()
+    return String(cString: ccurl_version())
+  }
 }
 
 /// One easy handle under construction and in use. Belongs to the thread that made it.

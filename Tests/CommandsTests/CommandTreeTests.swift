@@ -30,7 +30,8 @@ struct CommandTreeTests {
     #expect(
       Leaf.all.map(\.testDescription).sorted() == [
         "backup", "check", "cleanup", "config check", "config schema", "doctor", "history", "import", "list", "logs",
-        "notify list", "notify resend", "notify test", "restore", "run", "status", "terminate", "watch",
+        "notify list", "notify resend", "notify test", "restore", "resync", "run", "status", "terminate", "verify",
+        "watch",
       ])
   }
 
@@ -86,6 +87,10 @@ struct CommandTreeTests {
       ["run", "d", "--idle-cpu", "0"], ["run", "d", "--budget-action", "explode"], ["watch", "--once", "--until-idle"],
       ["watch", "--log-format", "xml"], ["terminate", "a", "--timeout", "soon"], ["cleanup"], ["cleanup", "x"],
       ["restore"], ["import"], ["notify", "list", "--state", "lost"], ["nonsense"],
+      ["notify", "list", "--limit", "-1"], ["run", "d", "--idle-cpu", "5"], ["run", "d", "--budget-action", "alert"],
+      ["list", "--cleanup", "30", "--status", "failed"], ["list", "--cleanup", "30", "--provider", "AWS"],
+      ["list", "--cleanup", "30", "--name", "x"], ["list", "--cleanup", "30", "--since", "7d"],
+      ["list", "--cleanup", "30", "--limit", "5"], ["list", "--cleanup", "30", "--summary", "--dry-run"],
     ])
   func usage(_ words: [String]) {
     do {

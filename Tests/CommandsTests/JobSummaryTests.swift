@@ -1,5 +1,6 @@
 import JobModel
 import JobStore
+import TestSupport
 import Testing
 
 @testable import Commands

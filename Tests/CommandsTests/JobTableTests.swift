@@ -112,7 +112,7 @@ struct JobTableTests {
     #expect(try ListCommand.moment("2027-01-15T09:00:00+01:00", now: epoch) == epoch)
     let midnight = try ListCommand.moment("2027-01-15", now: epoch)
     #expect(midnight == epoch - .seconds(8 * 3600 + Int64(LocalZone.offset(at: midnight))))
-    for text in ["", "yesterday", "2027-13-01", "2027-02-30", "-3d", "7x"] {
+    for text in ["", "yesterday", "2027-13-01", "2027-02-30", "-3d", "7x", "2026", "30", "1.5"] {
       #expect(throws: CommandError.self) { try ListCommand.moment(text, now: epoch) }
     }
   }

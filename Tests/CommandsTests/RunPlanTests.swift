@@ -177,6 +177,23 @@ final class RunPlanTests {
     #expect(error?.message.contains("hunter2") == false)
   }
 
+  @Test("a name alone takes the value that the variable has here, so that a secret need not be written")
+  func inherited() throws {
+    let spec = try RunPlan.spec(
+      wishes {
+        $0.environment = ["TOKEN", "EMPTY", "A=1"]
+        $0.inherited = ["TOKEN": "hunter2=\u{301}", "EMPTY": "", "OTHER": "x"]
+      }, directory: folder)
+    #expect(spec.environment == ["TOKEN": "hunter2=\u{301}", "EMPTY": "", "A": "1"])
+    let error = refusal(
+      wishes {
+        $0.environment = ["TOKEN"]
+        $0.inherited = ["OTHER": "hunter2"]
+      })
+    #expect(error?.code == .usage)
+    #expect(error?.message == "--env TOKEN: the variable is not set here; set it, or write TOKEN=VALUE")
+  }
+
   @Test("a bad tag is refused", arguments: ["team", "=x"])
   func badTag(_ text: String) {
     #expect(refusal(wishes { $0.tags = [text] })?.code == .usage)
@@ -252,6 +269,7 @@ final class RunPlanTests {
       $0.maxDuration = "3h"
       $0.idleFor = "10m"
       $0.gdrivePath = "gdrive:out"
+      $0.tags = ["team=qc", "b=\u{1B}"]
     }
     let plan = RunPlan(
       spec: try RunPlan.spec(wishes, directory: folder),
@@ -261,7 +279,8 @@ final class RunPlanTests {
       plan.text == [
         "Name: calc", "Inputs: \(folder)", "Command: true", "Provider: local",
         "Instance: local in localhost at $0.3600/h", "Environment: A, TOKEN", "Basis set: cc-pVDZ\u{FFFD}[2J",
-        "Google Drive: gdrive:out", "Estimated runtime: 2h, about $0.7200", "Ends itself after: 3h",
+        "Google Drive: gdrive:out", "Tags: b=\u{FFFD}, team=qc", "Estimated runtime: 2h, about $0.7200",
+        "Ends itself after: 3h",
         "Ends itself when idle: under 5 % CPU for 10m",
         "Budget: $5.00, alerts at 50 %, 80 %, 100 %, then alert",
       ])
@@ -269,5 +288,23 @@ final class RunPlanTests {
     #expect(!json.contains("hunter2"))
     #expect(plan.document["estimated_cost"]?.double == 0.72)
     #expect(plan.document["environment"]?.array == [.string("A"), .string("TOKEN")])
+    #expect(plan.document["tags"]?["team"]?.string == "qc")
+    #expect(plan.document["idle_for_seconds"] == .integer(600))
+    #expect(plan.document["idle_cpu_percent"] == .integer(5))
+    #expect(plan.document["budget_percents"]?.array == [.integer(50), .integer(80), .integer(100)])
+  }
+
+  @Test("the estimate is billed as the provider bills")
+  func estimate() throws {
+    let wishes = wishes { $0.estimatedRuntime = "90s" }
+    let plan = RunPlan(
+      spec: try RunPlan.spec(wishes, directory: folder), provider: .local,
+      quote: Quote(instanceType: "local", region: "localhost", price: HourlyPrice("36")!),
+      billing: BillingRule(increment: 3600, minimum: 0))
+    #expect(plan.document["estimated_cost"]?.double == 36)
+    #expect(plan.text.contains("Estimated runtime: 1m 30s, about $36.0000"))
+    #expect(plan.document["tags"] == .object([:]))
+    #expect(plan.document["idle_for_seconds"] == .null)
+    #expect(plan.document["budget_percents"]?.array?.isEmpty == true)
   }
 }

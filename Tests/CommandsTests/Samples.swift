@@ -6,21 +6,17 @@ import Monitor
 /// 2027-01-15T08:00:00Z.
 let epoch = Timestamp(seconds: 1_800_000_000)
 
-/// A small deterministic generator (SplitMix64, Steele et al. 2014), so that a failing case can be run again by its seed.
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
-}
-
 enum Samples {
+  /// A console that is no terminal.
+  static func console(
+    sink: @escaping @Sendable (Console.Stream, String) -> Void = { _, _ in },
+    source: @escaping @Sendable () -> String? = { nil }
+  ) -> Console {
+    Console(
+      isOutputTerminal: false, isErrorTerminal: false, isInputTerminal: false, usesColor: false, sink: sink,
+      source: source)
+  }
+
   /// A job that was made at `epoch`, `age` ago in its present state.
   static func job(
     _ id: String = "a1b2c3d4", _ state: JobState = .running, name: String = "water", provider: ProviderName = .aws,

@@ -42,7 +42,8 @@ struct StatusReportTests {
         "Started: \(LocalZone.text(epoch + .seconds(195)))", "Estimated cost: $1.0125 ($0.4500/h)", "",
         "INSTANCE STATUS:", single, "State: running", "Instance ID: i-0123456789abcdef0", "Public IP: 54.123.45.67",
         "Private IP: 10.0.1.123", "As of: \(LocalZone.text(epoch + .seconds(8100))) (now)", "", "INPUT FILES (S3):",
-        single, "Files: 5", "Total size: 2,456,789 bytes", "", "RESULTS:", single, "Google Drive: gdrive:results",
+        single, "Files: 5", "Total size: 2,456,789 bytes", "", "RESULTS (Google Drive):", single,
+        "Path: gdrive:results",
         "Last sync: never",
       ])
   }
@@ -137,10 +138,22 @@ struct StatusReportTests {
     #expect(!job.isEmpty)
     #expect(
       Set(document.keys).subtracting(job.keys) == [
-        "observation", "input_files", "log_file", "events", "undelivered_alerts", "watched",
+        "observation", "input_files", "log_file", "results", "synced_results", "events", "undelivered_alerts",
+        "watched",
       ])
+    #expect(document["results"] == .null)
     #expect(document["observation"]?["answer"]?.string == "absent")
     #expect(document["watched"]?.bool == true)
+  }
+
+  @Test("says where the results lie, if the provider knows")
+  func folder() {
+    var report = report(Samples.job())
+    report.folder = "/jobs/a\nb/work"
+    report.logFile = "/jobs/a\nb/output.log"
+    #expect(text(report).suffix(3).first == "Folder: /jobs/a\u{FFFD}b/work")
+    #expect(text(report).allSatisfy { $0.isHarmless })
+    #expect(report.document["results"]?["folder"]?.string == "/jobs/a\nb/work")
   }
 
   @Test(

@@ -1,5 +1,6 @@
 import Foundation
 import JobModel
+import TestSupport
 import Testing
 
 @testable import Configuration
@@ -70,7 +71,7 @@ import Testing
     let path = "\(workspace.path)/config.json"
     var accepted = 0
     for seed in 0..<1000 {
-      var random = SeededGenerator(state: UInt64(seed))
+      var random = SeededGenerator(seed: UInt64(seed))
       let bytes = Data(Self.mutated(original, donor: donor, &random))
       try bytes.write(to: URL(fileURLWithPath: path))
       do {

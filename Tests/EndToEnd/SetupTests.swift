@@ -180,6 +180,12 @@ struct SetupTests {
       #expect(try await complete("cloudjobs", "terminate", "abcd0001", "ab").contains("abcd0002"))
       #expect(try await complete("cloudjobs", "logs", "--db", "jobs.db", "abcd0001").contains("abcd0001"))
       #expect(try await complete("cloudjobs", "history", "--db", "none.db", "a").isEmpty)
+      // The Tab key converts nothing.
+      let before = try place.bytes("old.db")
+      let files = try place.files()
+      #expect(try await complete("cloudjobs", "history", "--db", "old.db", "a").isEmpty)
+      #expect(try place.bytes("old.db") == before)
+      #expect(try place.files() == files)
     }
   }
 
@@ -193,9 +199,10 @@ struct SetupTests {
     let page = KeyTables(try String(contentsOfFile: path, encoding: .utf8))
     // Nobody listens there, so that there are deliveries that wait.
     let config = Workplace.config(
-      #""notifiers": {"hook": {"type": "webhook", "url": "http://127.0.0.1:9/", "allow_private": true}}"#)
+      #""notifiers": {"hook": {"type": "webhook", "url": "http://127.0.0.1:9/", "allow_private": true}}"#,
+      #""sync": {"remote": "./results"}"#)
     try await Workplace.run(config: config) { place in
-      try place.calculation("bad", "exit 1")
+      try place.calculation("bad", "echo 1 >result; exit 1")
       try place.calculation("endless", "trap '' TERM; while :; do sleep 0.2; done")
       #expect(try await place.cloudjobs("run", "bad", "--wait").code == 1)
       let failed = try #require(try await place.objects("list").first?["job_id"] as? String)
@@ -215,6 +222,10 @@ struct SetupTests {
       page.check("list", try await place.objects("list"))
       page.check("status", [live, wished, shown])
       page.check("history", [history])
+      let folder = try #require((shown["results"] as? [String: Any])?["folder"] as? String)
+      try place.write(folder + "/late", "x")
+      page.check("resync", [try await place.object("resync", failed, "--force", "--dry-run")])
+      page.check("verify", [try await place.object("verify", failed)])
       page.check("list --summary", [try await place.object("list", "--summary")])
       page.check("notify list", try await place.objects("notify", "list"))
       page.check("check", [try await place.object("check")])

@@ -58,6 +58,7 @@ struct TerminateTests {
       let refused = try await place.cloudjobs("terminate", id, input: "y\ny\n")
       #expect(refused.code == 64)
       #expect(refused.errors.contains("--force"))
+      #expect(!(refused.output + refused.errors).contains("y/N"))
       #expect(try await place.object("status", id)["termination"] is NSNull)
       #expect(!place.strays().isEmpty)
     }

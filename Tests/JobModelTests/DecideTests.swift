@@ -236,21 +236,72 @@ struct DecideTests {
     var driver = Driver()
     driver.start()
     let silent = Observation.known(.init(state: .running))
-    driver.observe(silent, after: .seconds(301))
+    driver.observe(silent, for: .seconds(310))
     #expect(driver.alerts.map(\.rule) == [.heartbeatLost])
-    driver.observe(silent, after: .seconds(60))
+    driver.observe(silent, for: .seconds(60))
     #expect(driver.alerts.count == 1)
     driver.observe(
       .known(.init(state: .running, beacon: beacon(.running, at: driver.now + .seconds(60), started: epoch))),
       after: .seconds(60))
     #expect(driver.events.last?.kind == .heartbeatBack)
-    driver.observe(silent, after: .seconds(400))
+    driver.observe(silent, for: .seconds(400))
     #expect(driver.alerts.count == 2)
     #expect(Set(driver.alerts.map(\.id)).count == 2)
-    let effects = driver.observe(silent, after: .seconds(1500))
+    let effects = driver.observe(silent, for: .seconds(1500))
     #expect(driver.job.state == .failed)
     #expect(driver.job.reason == .heartbeatLost)
     #expect(effects.contains { if case .terminate = $0 { true } else { false } })
+  }
+
+  @Test("A computer that slept with its instances gives them time to be heard again")
+  func sleep() {
+    var driver = Driver()
+    driver.start()
+    let old = driver.now
+    driver.observe(
+      .known(.init(state: .running, beacon: beacon(.running, at: old, started: epoch))), after: .seconds(7200))
+    #expect(driver.job.state == .running)
+    #expect(driver.alerts.isEmpty)
+    let silent = Observation.known(.init(state: .running, beacon: beacon(.running, at: old, started: epoch)))
+    driver.observe(silent, for: .seconds(290))
+    #expect(driver.alerts.isEmpty)
+    driver.observe(silent, for: .seconds(20))
+    #expect(driver.alerts.map(\.rule) == [.heartbeatLost])
+    driver.observe(silent, for: .seconds(1500))
+    #expect(driver.job.reason == .heartbeatLost)
+  }
+
+  @Test("A new watcher tells an old silence at once, but gives the instance up only at its second look")
+  func silenceBeforeTheWatcher() {
+    var driver = Driver()
+    driver.start()
+    driver.machine = JobMachine(job: driver.job)
+    driver.observe(.known(.init(state: .running)), after: .seconds(7200))
+    #expect(driver.alerts.map(\.rule) == [.heartbeatLost])
+    #expect(driver.job.state == .running)
+    var other = driver
+    other.observe(
+      .known(.init(state: .running, beacon: beacon(.running, at: other.now, started: epoch))), after: .seconds(15))
+    #expect(other.events.last?.kind == .heartbeatBack)
+    driver.observe(.known(.init(state: .running)), after: .seconds(15))
+    #expect(driver.job.reason == .heartbeatLost)
+  }
+
+  @Test("What a beacon says of times lies between the launch and now, whatever it says")
+  func absurdBeacon() {
+    for time: Int64 in [.min, -2_000_000_000_000_000, 0, .max] {
+      var driver = Driver()
+      driver.start()
+      let heard = driver.job.attempt.heartbeatAt
+      var absurd = beacon(.running, at: driver.now, started: epoch)
+      absurd.heartbeatAt = time
+      absurd.lastSyncAt = time
+      absurd.startedAt = time
+      driver.observe(.known(.init(state: .running, beacon: absurd)), after: .seconds(10))
+      #expect(driver.job.attempt.syncedAt == nil)
+      #expect(driver.job.attempt.heartbeatAt == (time == .max ? driver.now : heard))
+      #expect(driver.job.startedAt ?? epoch >= epoch)
+    }
   }
 
   @Test("A finished machine that does not shut down is ended, but not while its final sync reports itself")
@@ -311,6 +362,42 @@ struct DecideTests {
     #expect(driver.job.crossed.contains("b50"))
   }
 
+  @Test("A watcher that comes back without a network charges nothing before it knows more")
+  func awayAndUnreachable() {
+    var driver = Driver(makeJob(budget: Budget(limit: Money("0.5")!, action: .terminate)))
+    driver.start()
+    driver.machine = JobMachine(job: driver.job)
+    driver.observe(.unreachable("no network"), after: .seconds(36_000))
+    driver.observe(.unreachable("no network"), for: .seconds(400))
+    #expect(driver.alerts.allSatisfy { $0.rule == .providerUnreachable })
+    #expect(driver.job.wish == nil)
+    let end = epoch + .seconds(100)
+    driver.observe(
+      .known(
+        .init(
+          state: .terminated, endedAt: end, beacon: beacon(.finished, at: end, started: epoch, finished: end, exit: 0)))
+    )
+    #expect(driver.job.state == .completed)
+    #expect(driver.job.cost(at: driver.now, rule: .perSecond) == Money("0.1"))
+  }
+
+  @Test("A job whose instance was lost from a damaged database gets it back, and goes on")
+  func instanceFoundForARunningJob() {
+    var driver = Driver()
+    driver.start()
+    var job = driver.job
+    job.attempt = Attempt(job: job.id, number: 1, requestedAt: job.createdAt)
+    driver = Driver(job, at: driver.now)
+    let asked = driver.send(.adopted)
+    #expect(asked.count == 1)
+    let effects = driver.send(.found(attempt: 1, makeLaunched()))
+    #expect(driver.job.state == .running)
+    #expect(driver.job.attempt.instance?.id == "i-1")
+    #expect(driver.job.wish == nil)
+    #expect(!effects.contains { if case .terminate = $0 { true } else { false } })
+    #expect(driver.events.map(\.kind) == [.launched])
+  }
+
   @Test("A watcher that was away charges nothing for the time it was away, and raises no false alarm")
   func awayWatcher() {
     var driver = Driver(makeJob(budget: Budget(limit: Money("0.5")!, action: .terminate)))
@@ -348,6 +435,28 @@ struct DecideTests {
     let cost = driver.job.cost(at: driver.job.updatedAt, rule: .perSecond)
     driver.observe(.known(.init(state: .terminated)), after: .seconds(-5000))
     #expect(driver.job.cost(at: driver.job.updatedAt, rule: .perSecond) >= cost)
+    #expect(driver.events.map(\.at) == driver.events.map(\.at).sorted())
+  }
+
+  @Test("A clock that was set back delays nothing: polls, budgets and retries go on by its new time")
+  func clockSetBack() throws {
+    var driver = Driver(makeJob(budget: Budget(limit: Money("0.5")!, action: .terminate)))
+    driver.start()
+    driver.observe(.known(.init(state: .running)), after: .seconds(100))
+    driver.now = driver.now - .seconds(7200)
+    var polls = 0
+    for _ in 0..<40 {
+      let wake = try #require(driver.lastDecision.wakeAt)
+      driver.now = max(driver.now, min(wake, driver.now + .seconds(60)))
+      for case .observe(let sequence) in driver.send(.tick, after: .milliseconds(1)) {
+        polls += 1
+        driver.send(.observed(sequence: sequence, .known(.init(state: .running))))
+      }
+    }
+    #expect(polls > 20)
+    // 0.5 dollars at 3.60 an hour are 500 seconds, which have passed on the job's own time.
+    #expect(driver.alerts.map(\.rule).contains(.budgetReached))
+    #expect(driver.now < epoch)
     #expect(driver.events.map(\.at) == driver.events.map(\.at).sorted())
   }
 

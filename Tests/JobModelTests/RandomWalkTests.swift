@@ -1,4 +1,5 @@
 import JobModel
+import TestSupport
 import Testing
 
 /// Every input in any order, with duplicates, late arrivals, lost answers, restarts and clock jumps.

@@ -1,19 +1,5 @@
 import JobModel
 
-/// A small deterministic generator (SplitMix64, Steele et al. 2014), so that a failing walk can be run again by its seed.
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
-}
-
 let epoch = Timestamp(seconds: 1_800_000_000)
 
 func makeJob(budget: Budget? = nil, at: Timestamp = epoch) -> Job {
@@ -70,6 +56,17 @@ struct Driver {
       return asked
     }
     return send(.observed(sequence: sequence, observation))
+  }
+
+  /// Observes the same again and again, as often as a watcher does.
+  @discardableResult
+  mutating func observe(_ observation: Observation, every pause: Duration = .seconds(15), for time: Duration)
+    -> [Effect]
+  {
+    let end = now + time
+    var effects: [Effect] = []
+    while now < end { effects += observe(observation, after: min(pause, end - now)) }
+    return effects
   }
 
   mutating func launch() {

@@ -1,6 +1,7 @@
 import Foundation
 import GRDB
 import JobModel
+import TestSupport
 import Testing
 
 @testable import JobStore
@@ -10,7 +11,7 @@ import Testing
 @Suite struct HostileTests {
   static let count = ProcessInfo.processInfo.environment["CLOUDJOBS_MUTATIONS"].flatMap { Int($0) } ?? 40
 
-  private func mutate(_ data: Data, _ random: inout Seeded) -> Data {
+  private func mutate(_ data: Data, _ random: inout SeededGenerator) -> Data {
     var bytes = [UInt8](data)
     switch Int.random(in: 0..<8, using: &random) {
     case 0: bytes.removeLast(Int.random(in: 1..<bytes.count, using: &random))
@@ -48,7 +49,7 @@ import Testing
       #expect(try await store.checkpoint())
       await store.close()
       let good = try Data(contentsOf: URL(fileURLWithPath: base))
-      var random = Seeded(7)
+      var random = SeededGenerator(seed: 7)
       var outcomes: [String: Int] = [:]
       for number in 0..<Self.count {
         let path = folder.path("m\(number).db")
@@ -115,7 +116,7 @@ import Testing
       let base = folder.path("base.db")
       try LegacyFile.make(base, jobs: 60)
       let good = try Data(contentsOf: URL(fileURLWithPath: base))
-      var random = Seeded(11)
+      var random = SeededGenerator(seed: 11)
       var converted = 0
       for number in 0..<Self.count {
         try await Folder.run { inner in

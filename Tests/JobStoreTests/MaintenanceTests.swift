@@ -176,7 +176,7 @@ import Testing
       #expect(check.isSound)
       #expect(check.walBytes > 0)
       #expect(check.counts["jobs"] == 30)
-      #expect(check.schemaVersion == 1)
+      #expect(check.schemaVersion == Schema.current.version)
       await store.close()
       #expect(await code { _ = try await Check.run(folder.path("none")) } == .notFound)
     }

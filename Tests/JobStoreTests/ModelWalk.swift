@@ -1,4 +1,5 @@
 import JobModel
+import TestSupport
 import Testing
 
 @testable import JobStore
@@ -57,7 +58,7 @@ struct Step: Sendable {
 
 /// Makes steps out of a seed and of the leases that earlier steps gave out.
 struct Walk {
-  private var random: Seeded
+  private var random: SeededGenerator
   private var now: Int64 = 0
   private var leases: [Lease] = []
   private var deliveries: [Int64] = []
@@ -66,7 +67,7 @@ struct Walk {
   private static let names = (0..<12).map { "job\($0)" } + ["Job-x", "j_b"]
   private static let owners = ["a", "b", "c"].map(OwnerID.init(rawValue:))
 
-  init(seed: UInt64) { random = Seeded(seed) }
+  init(seed: UInt64) { random = SeededGenerator(seed: seed) }
 
   mutating func learn(from answer: Answer) {
     leases += answer.leases
@@ -236,16 +237,19 @@ struct Walk {
         limit: maybe(number(0...5))),
       number(0...6), ["", "j", "job1", "J", "%"][number(0...4)], id(name())
     )
+    let last = chance(50) ? 0 : Int64(number(0...40))
     return Step(name: "query") { store in
       var parts: [String] = []
       parts.append("\(try await store.jobs(query))")
       parts.append("\(try await store.summary(query))")
       parts.append("\(try await store.ids(prefix: prefix, limit: limit))")
-      parts.append("\(try await store.events(of: one, limit: limit))")
+      parts.append("\(try await store.events(of: one, after: last, limit: limit))")
       parts.append("\(try await store.recentEvents(limit: limit))")
       parts.append("\(try await store.openRequests(of: one))")
-      parts.append("\(try await store.dueDeliveries(at: moment, limit: limit))")
-      parts.append("\(try await store.nextDeliveryAt() as Any)")
+      for channel in ["mail", "hook"] {
+        parts.append("\(try await store.dueDeliveries(through: channel, at: moment, limit: limit))")
+      }
+      parts.append("\(try await store.nextDeliveries().sorted { $0.key < $1.key })")
       let found = try await store.deliveries(deliveryQuery)
       parts.append("\(found)")
       return Answer(text: parts.joined(separator: "\n"), deliveries: found.map(\.id))

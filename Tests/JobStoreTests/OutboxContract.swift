@@ -32,18 +32,20 @@ import Testing
       for (name, seconds) in [("late", Int64(20)), ("early", 10), ("mid", 15)] {
         try await store.raise([alert(name, job: nil)], at: at(seconds))
       }
-      #expect(try await store.nextDeliveryAt() == at(10))
-      #expect(try await store.dueDeliveries(at: at(9), limit: 9).isEmpty)
-      let due = try await store.dueDeliveries(at: at(15), limit: 9)
+      #expect(try await store.nextDeliveries() == ["hook": at(10)])
+      #expect(try await store.dueDeliveries(through: "mail", at: at(99), limit: 9).isEmpty)
+      #expect(try await store.dueDeliveries(through: "hook", at: at(9), limit: 9).isEmpty)
+      let due = try await store.dueDeliveries(through: "hook", at: at(15), limit: 9)
       #expect(due.map(\.alert.id) == ["early", "mid"])
-      #expect(try await store.dueDeliveries(at: at(99), limit: 1).map(\.alert.id) == ["early"])
+      #expect(try await store.dueDeliveries(through: "hook", at: at(99), limit: 1).map(\.alert.id) == ["early"])
       let (early, mid) = (due[0].id, due[1].id)
       try await store.settle([
         DeliveryOutcome(delivery: early, at: at(16), result: .retry(at: at(30)), answer: "503"),
         DeliveryOutcome(delivery: mid, at: at(16), result: .dead, answer: "410"),
         DeliveryOutcome(delivery: 999, at: at(16), result: .dead, answer: "nobody"),
       ])
-      #expect(try await store.dueDeliveries(at: at(99), limit: 9).map(\.alert.id) == ["late", "early"])
+      #expect(
+        try await store.dueDeliveries(through: "hook", at: at(99), limit: 9).map(\.alert.id) == ["late", "early"])
       #expect(try await store.nextDeliveryAt() == at(20))
       let dead = try #require(try await store.deliveries(DeliveryQuery(states: [.dead])).first)
       #expect(dead.tries == 1)
@@ -57,6 +59,7 @@ import Testing
       let again = try #require(try await store.deliveries(DeliveryQuery()).first { $0.id == mid })
       #expect(again.state == .pending)
       #expect(again.tries == 0)
+      #expect(again.createdAt == at(40))
       #expect(again.nextTryAt == at(40))
       try await store.settle([DeliveryOutcome(delivery: mid, at: at(41), result: .delivered, answer: "200")])
       #expect(try await store.deliveries(DeliveryQuery(states: [.delivered])).map(\.answer) == ["200"])

@@ -106,7 +106,7 @@ import Testing
 
   @Test func theLinkSpeaksForAScriptThatWasKilledWithItsMonitor() async throws {
     let ground = try Ground()
-    let reference = try await ground.launch(ground.request("sleep 0.3; exit 6"))
+    let reference = try await ground.launch(ground.request("sleep 2; exit 6"))
     try await ground.running(reference)
     try await ground.killScript(reference)
     // Nobody looks before the calculation is over.

@@ -121,7 +121,10 @@ final class Ground: Sendable {
     try write(directory + "/bootstrap.sh", BootstrapScript.text)
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments = ["setsid", shell, directory + "/bootstrap.sh", directory]
+    // The threads of a test block all signals, and bash, unlike dash, leaves it at that.
+    let start =
+      "import os, signal, sys; signal.pthread_sigmask(signal.SIG_SETMASK, []); os.fork() and os._exit(0); os.setsid(); os.execv(sys.argv[1], sys.argv[1:])"
+    process.arguments = ["python3", "-c", start, shell, directory + "/bootstrap.sh", directory]
     process.environment = settings.environment.merging([
       BootstrapScript.markName: BootstrapScript.mark(token: request.token)
     ]) { $1 }

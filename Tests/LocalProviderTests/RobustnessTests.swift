@@ -5,18 +5,6 @@ import ProviderKit
 import TestSupport
 import Testing
 
-/// xorshift64*: the same numbers in every run.
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-  init(seed: UInt64) { state = seed | 1 }
-  mutating func next() -> UInt64 {
-    state ^= state >> 12
-    state ^= state << 25
-    state ^= state >> 27
-    return state &* 2_685_821_657_736_338_717
-  }
-}
-
 @Suite struct RobustnessTests {
   @Test func twentyLaunchesAtOnceAreOneInstance() async throws {
     let ground = try Ground()
@@ -161,7 +149,7 @@ struct SeededGenerator: RandomNumberGenerator {
         Issue.record("not known")
         continue
       }
-      // What is no beacon can't hide the end, which also stands in a link.
+      // The link beside it still says how the calculation ended.
       #expect(report.beacon?.exitCode == 3)
     }
     try FileManager.default.removeItem(atPath: path)

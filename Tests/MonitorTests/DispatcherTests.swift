@@ -40,7 +40,7 @@ struct DispatcherTests {
     #expect(await ground.channel.messages.count == 1)
     for _ in 0..<200 {
       ground.clock.advance(by: .seconds(10))
-      await dispatcher.tick(now: ground.clock.now())
+      await dispatcher.tick()
       await dispatcher.untilIdle()
     }
     let ids = await ground.channel.messages.map(\.id)
@@ -78,12 +78,123 @@ struct DispatcherTests {
       await Task.yield()
       await dispatcher.pump()
     }
+    while await slow.messages.isEmpty { await Task.yield() }
     #expect(await slow.messages.count == 1)
     await slow.release()
     await dispatcher.untilIdle()
     await dispatcher.pump()
     await dispatcher.untilIdle()
     #expect(await slow.messages.map(\.alert.id) == ["a", "b"])
+  }
+
+  @Test("What was pushed but can't be written is not pushed again: only the writing is")
+  func fullDisk() async throws {
+    let store = FailingStore()
+    let ground = Ground(store: store)
+    let dispatcher = ground.dispatcher()
+    try await ground.store.raise([alert("a", ground), alert("b", ground)], at: ground.clock.now())
+    store.settleFails = true
+    for _ in 0..<20 {
+      await dispatcher.pump()
+      await dispatcher.untilIdle()
+      ground.clock.advance(by: .seconds(5))
+    }
+    #expect(await ground.channel.messages.map(\.alert.id) == ["a"])
+    store.settleFails = false
+    await dispatcher.pump()
+    await dispatcher.untilIdle()
+    #expect(await ground.channel.messages.map(\.alert.id) == ["a", "b"])
+    #expect(try await store.deliveries(DeliveryQuery(states: [.delivered])).count == 2)
+  }
+
+  @Test("What can be written at last when the watcher stops is not pushed by the next one")
+  func settledAtTheEnd() async throws {
+    let store = FailingStore()
+    let ground = Ground(store: store)
+    let dispatcher = ground.dispatcher()
+    try await ground.store.raise([alert("a", ground)], at: ground.clock.now())
+    store.settleFails = true
+    await dispatcher.pump()
+    await dispatcher.untilIdle()
+    store.settleFails = false
+    await dispatcher.close()
+    #expect(try await store.nextDeliveryAt() == nil)
+  }
+
+  @Test("A channel that fails is left alone for a while, with all that waits for it untried")
+  func pausedChannel() async throws {
+    let ground = Ground()
+    let dispatcher = ground.dispatcher()
+    for index in 0..<50 { try await ground.store.raise([alert("a\(index)", ground)], at: ground.clock.now()) }
+    await ground.channel.answer(.retry("429", after: .seconds(60)))
+    await dispatcher.pump()
+    await dispatcher.untilIdle()
+    #expect(await ground.channel.messages.count == 1)
+    #expect(try await ground.store.deliveries(DeliveryQuery()).filter { $0.tries > 0 }.count == 1)
+    ground.clock.advance(by: .seconds(59))
+    await dispatcher.tick()
+    await dispatcher.untilIdle()
+    #expect(await ground.channel.messages.count == 1)
+    ground.clock.advance(by: .seconds(1))
+    await dispatcher.tick()
+    await dispatcher.untilIdle()
+    #expect(await ground.channel.messages.count == 50)
+  }
+
+  @Test("A channel that stays broken is probed every half minute at the longest")
+  func probes() async throws {
+    let ground = Ground()
+    let dispatcher = ground.dispatcher()
+    for index in 0..<100 { try await ground.store.raise([alert("a\(index)", ground)], at: ground.clock.now()) }
+    await ground.channel.answerAlways(.retry("refused", after: nil))
+    await dispatcher.pump()
+    for _ in 0..<600 {
+      await dispatcher.tick()
+      await dispatcher.untilIdle()
+      ground.clock.advance(by: .seconds(1))
+    }
+    let probes = await ground.channel.messages.count
+    #expect((20...60).contains(probes), "\(probes)")
+    await ground.channel.answerAlways(nil)
+    for _ in 0..<31 {
+      await dispatcher.tick()
+      await dispatcher.untilIdle()
+      ground.clock.advance(by: .seconds(1))
+    }
+    #expect(await ground.channel.messages.count > 100)
+  }
+
+  @Test("A hung channel delays no other, however much waits for it")
+  func isolationOfMany() async throws {
+    let ground = Ground()
+    let slow = RecordingNotifier("slow")
+    await slow.hold()
+    let dispatcher = ground.dispatcher([slow, ground.channel])
+    for index in 0..<1000 {
+      try await ground.store.raise([alert("a\(index)", ground, channels: ["slow", "ops"])], at: ground.clock.now())
+    }
+    await dispatcher.pump()
+    while await ground.channel.messages.count < 1000 { await Task.yield() }
+    while await slow.messages.isEmpty { await Task.yield() }
+    #expect(await slow.messages.count == 1)
+    await slow.release()
+    await dispatcher.close()
+  }
+
+  @Test("A clock that is set back delays no delivery")
+  func clockSetBack() async throws {
+    let ground = Ground()
+    let dispatcher = ground.dispatcher()
+    await ground.channel.answer(.retry("503", after: .seconds(60)))
+    try await ground.store.raise([alert("a", ground)], at: ground.clock.now())
+    await dispatcher.pump()
+    await dispatcher.untilIdle()
+    ground.clock.advance(by: .seconds(-7200))
+    await dispatcher.tick()
+    ground.clock.advance(by: .seconds(70))
+    await dispatcher.tick()
+    await dispatcher.untilIdle()
+    #expect(try await ground.store.deliveries(DeliveryQuery(states: [.delivered])).count == 1)
   }
 
   @Test("A push that was not recorded is pushed again with the same id: a killed watcher loses nothing")

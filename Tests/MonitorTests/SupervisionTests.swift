@@ -109,13 +109,105 @@ struct SupervisionTests {
     let command = ground.supervision("c1", role: .command, scope: .jobs([JobID("a1b2c3d4")!]))
     try await command.begin()
     _ = try await ground.drive(command) { try await ground.job().state == .launched }
-    #expect(await command.pool.jobs == [JobID("a1b2c3d4")!])
+    #expect(await command.pool.count == 1)
+    #expect(await command.pool.holds(JobID("a1b2c3d4")!))
     await command.end(grace: .seconds(5))
     #expect(try await ground.store.holders().isEmpty)
     let watch = ground.supervision("w1")
     try await watch.begin()
     try await watch.sweep()
     #expect(await watch.pool.count == 2)
+  }
+
+  @Test("A single sweep may last longer than the lease")
+  func longSweep() async throws {
+    let ground = Ground()
+    await ground.provider.hold(.observe)
+    var job = ground.makeJob()
+    job.state = .running
+    job.attempt.instance = Instance(id: "i-1", type: "t", region: "r")
+    job.attempt.launchedAt = ground.clock.now()
+    try await ground.insert(job)
+    await ground.provider.report(job.attempt.token, ground.beacon(.finishing, exit: 1))
+    let watch = ground.supervision("w1")
+    try await watch.begin()
+    let sweep = Task { try await watch.sweep() }
+    await ground.provider.arrival(of: .observe)
+    for _ in 0..<10 { await ground.clock.advanceToNextSleeper() }
+    let held = try #require(try await ground.store.holders().first)
+    #expect(held.expiresAt > ground.clock.now())
+    await ground.provider.release(.observe)
+    try await sweep.value
+    #expect(try await ground.job().state == .failed)
+  }
+
+  @Test("An instance that shows itself after its job was closed is ended, and tried again until that is accepted")
+  func lateInstance() async throws {
+    let ground = Ground()
+    await ground.provider.hold(.launch)
+    try await ground.insert(ground.makeJob())
+    let watch = ground.supervision("w1")
+    try await watch.begin()
+    await ground.provider.nextFinds(.absent)
+    try await watch.pool.adopt(
+      ground.store.claim(OwnerID(rawValue: "w1"), jobs: nil, limit: 1, at: ground.clock.now()))
+    await ground.provider.arrival(of: .launch)
+    var wish = TerminationWish(reason: .userRequest, at: ground.clock.now())
+    wish.isForgotten = true
+    _ = await watch.pool.post(.terminateRequested(wish), to: JobID("a1b2c3d4")!)
+    #expect(await watch.pool.count == 0)
+    await ground.provider.nextTerminations(.failed("throttled"), .failed("throttled"), .accepted)
+    await ground.provider.release(.launch)
+    while await ground.provider.count(.terminate) < 3 {
+      await ground.clock.advanceToNextSleeper()
+      await Task.yield()
+    }
+    await watch.pool.untilIdle()
+    #expect(try await ground.job().state == .terminated)
+  }
+
+  @Test("A watcher that is told to stop does not wait for a call that hangs")
+  func hungCall() async throws {
+    let ground = Ground()
+    await ground.provider.hold(.launch)
+    try await ground.insert(ground.makeJob())
+    let watch = ground.supervision("w1")
+    try await watch.begin()
+    await ground.provider.nextFinds(.absent)
+    try await watch.pool.adopt(
+      ground.store.claim(OwnerID(rawValue: "w1"), jobs: nil, limit: 1, at: ground.clock.now()))
+    await ground.provider.arrival(of: .launch)
+    await watch.end(grace: .milliseconds(50))
+    #expect(try await ground.store.holders().isEmpty)
+    await ground.provider.release(.launch)
+  }
+
+  @Test("A queue that is longer than the time-out grows no further, and every answer counts")
+  func slowProvider() async throws {
+    let ground = Ground()
+    await ground.provider.hold(.observe)
+    for index in 0..<1000 {
+      var job = ground.makeJob("job" + String(10_000 + index))
+      job.state = .running
+      job.attempt.instance = Instance(id: "i-\(index)", type: "t", region: "r")
+      job.attempt.launchedAt = ground.clock.now()
+      try await ground.insert(job)
+      await ground.provider.report(job.attempt.token, ground.beacon(.finishing, exit: 0, job: job.id.rawValue))
+    }
+    let watch = ground.supervision("w1")
+    try await watch.begin()
+    await watch.pool.trust(until: Timestamp(milliseconds: .max))
+    try await watch.pool.adopt(
+      ground.store.claim(OwnerID(rawValue: "w1"), jobs: nil, limit: 1000, at: ground.clock.now()))
+    for _ in 0..<5 {
+      ground.clock.advance(by: .seconds(61))
+      await watch.pool.tick(now: ground.clock.now())
+    }
+    await ground.provider.release(.observe)
+    await watch.pool.untilIdle()
+    #expect(try await ground.store.jobs(JobQuery(states: [.completed])).count >= 600)
+    // Ten calls for all; those that were under way at the time-outs were asked for again.
+    #expect(await ground.provider.count(.observe) < 40)
   }
 
   @Test("Ten thousand jobs are polled by a handful of calls")

@@ -47,6 +47,7 @@ import Testing
         cj_idle_percent=5
         cj_idle_cs=60000
         cj_idle_text=''
+        cj_sync_cs=
         cj_final_sync=''
         cj_final_sync_cs=90000
         cj_shutdown=''
@@ -96,8 +97,22 @@ import Testing
     #expect(process.terminationStatus == 0)
   }
 
-  @Test func theScriptFitsIntoUserData() {
-    #expect(BootstrapScript.text.count <= 16_384)
+  /// EC2 takes 16 KB of user data, and cloud-init reads it compressed
+  /// (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html>).
+  @Test func theScriptFitsIntoUserData() throws {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    process.arguments = ["gzip", "-9", "-c"]
+    let (input, output) = (Pipe(), Pipe())
+    process.standardInput = input
+    process.standardOutput = output
+    try process.run()
+    try input.fileHandleForWriting.write(contentsOf: Data(BootstrapScript.text))
+    try input.fileHandleForWriting.close()
+    let compressed = try #require(try output.fileHandleForReading.readToEnd())
+    process.waitUntilExit()
+    #expect(process.terminationStatus == 0)
+    #expect(compressed.count <= 12_288)
   }
 }
 

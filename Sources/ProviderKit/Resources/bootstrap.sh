@@ -26,7 +26,7 @@ export CLOUDJOBS_JOB_ID="$cj_job" CLOUDJOBS_ATTEMPT="$cj_attempt" CLOUDJOBS_TOKE
 export CLOUDJOBS_MARK="$cj_token;"
 
 PHASE=booting STARTED='' FINISHED='' EXIT='' ENDED_BY='' MESSAGE='' SYNCED='' CPU_PERCENT='' LAST_MOMENT=''
-STOP='' CHILD='' MONITOR='' NAP='' NEXT_BEAT=0
+STOP='' CHILD='' MONITOR='' NAP='' NEXT_BEAT=0 NEXT_SYNC=''
 
 # --- time ---
 
@@ -137,6 +137,11 @@ beacon() {
     clean "$MESSAGE"
     text="$text,\"message\":\"$CLEAN\""
   fi
+  # What was written up to then is on the remote.
+  if { read -r good <sync/last-good.json; } 2>/dev/null; then
+    good=${good#*'"startedAt":'}
+    SYNCED=${good%%[!0-9]*}
+  fi
   [ -z "$SYNCED" ] || text="$text,\"lastSyncAt\":$SYNCED"
   [ -z "$CPU_PERCENT" ] || text="$text,\"cpuPercent\":$CPU_PERCENT"
   [ -z "$LAST_MOMENT" ] || text="$text,\"lastMoment\":$LAST_MOMENT"
@@ -197,6 +202,14 @@ monitor() {
       if [ -e interrupt ]; then ask_end preempted; fi
       uptime_cs
       if [ -n "$END_CS" ] && [ "$UP" -ge "$END_CS" ]; then ask_end "$END_BY"; fi
+    fi
+    if [ -n "$cj_sync_cs" ] && [ "$PHASE" = running ]; then
+      uptime_cs
+      if [ -n "$NEXT_SYNC" ] && [ "$UP" -ge "$NEXT_SYNC" ]; then
+        (trap - TERM && exec sh sync.sh . --if-changed) </dev/null >>sync.log 2>&1 &
+        NEXT_SYNC=''
+      fi
+      [ -n "$NEXT_SYNC" ] || NEXT_SYNC=$((UP + cj_sync_cs))
     fi
     [ "$UP" -ge "$NEXT_BEAT" ] || continue
     [ "$PHASE" != running ] || measure
@@ -289,11 +302,12 @@ final_sync() {
   wait "$CHILD"
   sync_code=$?
   stop_monitor
-  if [ -z "$sync_problem" ] && [ $sync_code -eq 0 ]; then
+  if [ -n "$sync_problem" ] || [ $sync_code -ne 0 ]; then
+    why=$(sed -n 's/.*"message":"\([^"\\]*\).*/\1/p' sync/last.json 2>/dev/null)
+    MESSAGE="$MESSAGE${MESSAGE:+; }${sync_problem:-the last sync failed with exit code $sync_code}${why:+: $why}"
+  elif [ ! -e sync/last-good.json ]; then
     now
     SYNCED=$NOW
-  else
-    MESSAGE="$MESSAGE${MESSAGE:+; }${sync_problem:-the last sync failed with exit code $sync_code}"
   fi
 }
 
@@ -414,6 +428,8 @@ stage() {
   fi
   LC_ALL=C ls -lnAR work | awk '/^-[-r][-w]/ && NF > 8 { n++; b += $5 } END { printf "%.0f %.0f\n", n, b }' >staged.new &&
     mv -f staged.new staged
+  # Inputs that stay as they are now are no results.
+  [ -z "$cj_sync_cs" ] || find work -type f -printf '%s\t%T@\t%P\n' >staged.list
 }
 
 # --- from the beginning ---

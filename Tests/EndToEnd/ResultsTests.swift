@@ -1,0 +1,73 @@
+import Foundation
+import TestSupport
+import Testing
+
+@Suite("Results come home")
+struct ResultsTests {
+  private static let config = Workplace.config(#""sync": {"remote": "./results", "interval": "1s"}"#)
+
+  @Test("The results of a job are on the remote at its end, whole, and without its inputs")
+  func atTheEnd() async throws {
+    try await Workplace.run(config: Self.config) { place in
+      try place.calculation("sum", "echo 42 >answer; mkdir -p sub; echo x >sub/part; echo big >FCIDUMP; echo done")
+      #expect(try await place.cloudjobs("run", "sum", "--wait").code == 0)
+      let id = try #require(try await place.objects("list").first?["job_id"] as? String)
+      let answer = try String(contentsOfFile: place.path("results/\(id)/answer"), encoding: .utf8)
+      #expect(answer == "42\n")
+      let status = try await place.object("status", id, "--detailed")
+      let results = try #require(status["synced_results"] as? [String: Any])
+      #expect(results["state"] as? String == "final")
+      let files = (results["files"] as? [[String: Any]] ?? []).compactMap { $0["path"] as? String }
+      #expect(Set(files) == ["answer", "sub/part", "_cs/output.log"])
+      #expect(status["last_sync_at"] is String)
+      let verified = try await place.cloudjobs("verify", id)
+      #expect(verified.code == 0 && verified.output.contains("Final and whole"))
+      // Somebody spoils a file.
+      try place.write("results/\(id)/answer", "43\n")
+      let damaged = try await place.cloudjobs("verify", id)
+      #expect(damaged.code == 65 && damaged.output.contains("Damaged: answer"), "\(damaged)")
+      // What the instance left behind mends it.
+      #expect(try await place.cloudjobs("resync", id).code == 64)
+      #expect(try await place.cloudjobs("resync", id, "--force").code == 0)
+      #expect(try await place.cloudjobs("verify", id).code == 0)
+    }
+  }
+
+  @Test("While a job runs its results are copied now and then, and when somebody asks")
+  func whileItRuns() async throws {
+    try await Workplace.run(config: Self.config) { place in
+      try place.calculation("endless", "echo first >part1; while :; do sleep 0.2; done")
+      let id = try await place.job("endless")
+      try await eventually("the first copy is there") {
+        try await place.cloudjobs("verify", id).code == 0
+      }
+      let plan = try await place.object("resync", id, "--dry-run")
+      #expect(plan["result"] as? String == "planned")
+      let copied = try await place.object("resync", id)
+      #expect(["synced", "unchanged"].contains(copied["result"] as? String))
+      #expect(try await place.cloudjobs("terminate", id, "--force").code == 0)
+      let results = try #require(try await place.object("status", id, "--detailed")["synced_results"] as? [String: Any])
+      #expect(results["state"] as? String == "final")
+    }
+  }
+
+  @Test("Nothing there, no place and no rclone are said as what they are")
+  func nothing() async throws {
+    try await Workplace.run(config: Self.config) { place in
+      try place.calculation("endless", "while :; do sleep 0.2; done")
+      let id = try await place.job("endless")
+      try place.write("config.json", Workplace.config(#""sync": {"remote": "./results", "rclone": "no-such-rclone"}"#))
+      let verified = try await place.cloudjobs("verify", id)
+      #expect(verified.code == 78 && verified.errors.contains("no-such-rclone is not installed"), "\(verified)")
+      let results = try #require(try await place.object("status", id, "--detailed")["synced_results"] as? [String: Any])
+      #expect(results["state"] as? String == "unknown")
+    }
+    try await Workplace.run { place in
+      try place.calculation("endless", "while :; do sleep 0.2; done")
+      let id = try await place.job("endless")
+      let refused = try await place.cloudjobs("resync", id)
+      #expect(refused.code == 78 && refused.errors.contains("sync.remote"), "\(refused)")
+      #expect(try await place.cloudjobs("verify", id).code == 66)
+    }
+  }
+}
