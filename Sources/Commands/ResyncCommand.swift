@@ -1,4 +1,5 @@
 package import ArgumentParser
+internal import Configuration
 internal import Foundation
 internal import JobModel
 internal import JobStore

@@ -121,7 +121,7 @@ end_processes() {
 
 # --- beacon ---
 
-# $1 for a JSON string.
+# $1 as it may stand in a JSON string.
 clean() {
   CLEAN=$(printf '%s' "$1" | LC_ALL=C tr '"\\\000-\037\177' "'/ " | LC_ALL=C cut -c 1-500)
 }
@@ -162,11 +162,11 @@ start_monitor() {
 
 stop_monitor() {
   [ -n "$MONITOR" ] || return 0
-  kill -USR2 "$MONITOR" 2>/dev/null
+  kill -TERM "$MONITOR" 2>/dev/null
   # A subshell that has just begun may lose the signal, so it is sent until the monitor is gone.
   while stat_of "$MONITOR" && [ "$STATE" != Z ]; do
     nap 1
-    kill -USR2 "$MONITOR" 2>/dev/null
+    kill -TERM "$MONITOR" 2>/dev/null
   done
   wait "$MONITOR"
   MONITOR=''
@@ -179,8 +179,7 @@ ask_end() {
 }
 
 monitor() {
-  trap '[ -z "$NAP" ] || kill "$NAP" 2>/dev/null; exit 0' USR2
-  trap STOP=TERM TERM
+  trap '[ -z "$NAP" ] || kill "$NAP" 2>/dev/null; exit 0' TERM
   trap '' INT HUP USR1
   read -r SELF _ </proc/self/stat
   MONITOR='' CPU_BEFORE='' IDLE_FOR=0
@@ -197,8 +196,8 @@ monitor() {
     stat_of "$SELF"
     [ "$PARENT" = $$ ] || orphaned
     if [ "$1" = limits ]; then
-      # The script knows, unless the signal fell between its last look and its wait.
-      if [ -n "$STOP" ] || [ -e stop ] || [ -e terminate ]; then kill -USR1 $$; fi
+      # The script knows already, unless the signal fell between its last look and its wait.
+      if [ -e stop ] || [ -e terminate ]; then kill -USR1 $$; fi
       if [ -e interrupt ]; then ask_end preempted; fi
       uptime_cs
       if [ -n "$END_CS" ] && [ "$UP" -ge "$END_CS" ]; then ask_end "$END_BY"; fi
