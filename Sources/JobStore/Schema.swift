@@ -177,10 +177,10 @@ struct Schema: Sendable {
   /// What a watcher takes over is found without a walk through what is held already, and what a channel is to send
   /// without a walk through what waits for the others.
   static let v2 = """
-    DROP INDEX jobs_by_owner;
+    DROP INDEX IF EXISTS jobs_by_owner;
     CREATE INDEX jobs_by_owner ON jobs(owner, created_at, id) WHERE owner IS NOT NULL AND open = 1;
-    CREATE INDEX jobs_free ON jobs(created_at, id) WHERE open = 1 AND owner IS NULL;
-    DROP INDEX deliveries_due;
+    CREATE INDEX IF NOT EXISTS jobs_free ON jobs(created_at, id) WHERE open = 1 AND owner IS NULL;
+    DROP INDEX IF EXISTS deliveries_due;
     CREATE INDEX deliveries_due ON deliveries(channel, next_try_at, id) WHERE state = 'pending';
     """
 }
