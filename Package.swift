@@ -51,7 +51,7 @@ let package = Package(
     // What is known of results on the remote, and asking for copies; rclone and sync.sh are run as programs.
     .target(
       name: "ResultSync",
-      dependencies: ["ProviderKit", .product(name: "Subprocess", package: "swift-subprocess")]),
+      dependencies: ["JobModel", "ProviderKit", .product(name: "Subprocess", package: "swift-subprocess")]),
     .testTarget(name: "ResultSyncTests", dependencies: ["ResultSync", "ProviderKit", "JobModel", "TestSupport"]),
 
     // One folder a provider.

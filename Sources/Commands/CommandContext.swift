@@ -6,6 +6,7 @@ internal import LocalProvider
 package import Logging
 package import Monitor
 package import ProviderKit
+internal import ResultSync
 
 /// The composition root: everything a command works with, built from the options, the environment and config.json.
 package struct CommandContext: Sendable {
@@ -135,7 +136,7 @@ package struct CommandContext: Sendable {
 
   // MARK: Results
 
-  private var syncSettings: SyncSettings {
+  var syncSettings: SyncSettings {
     let sync = settings.sync
     return SyncSettings(
       rclone: sync.rclone, interval: sync.interval, exclude: sync.exclude,
@@ -163,6 +164,14 @@ package struct CommandContext: Sendable {
     return (base.hasSuffix("/") || base.hasSuffix(":") ? base : base + "/") + job.rawValue
   }
 
+  /// The folder of a job's results, as rclone names it. A job that was taken over from the Python tool names only a path,
+  /// on the remote of the configuration.
+  func remoteFolder(of job: Job) -> String? {
+    guard let path = job.spec.gdrivePath, !path.isEmpty else { return nil }
+    guard !Self.isLocal(path), !path.contains(":"), let remote = settings.sync.remote else { return path }
+    return Self.isLocal(remote) ? folder(remote) + "/" + path : Self.remoteName(remote) + ":" + path
+  }
+
   /// A path is made absolute beside the database; anything else stays.
   private func folder(_ text: String) -> String {
     guard Self.isLocal(text) else { return text }
@@ -184,6 +193,9 @@ package struct CommandContext: Sendable {
       price: local.pricePerHour, grace: local.grace, heartbeatInterval: local.heartbeat,
       environment: LocalSettings.environment(from: environment))
     settings.sync = syncSettings
+    settings.ssh = local.sshHost.map { host in
+      LocalSettings.SSH(host: host, port: local.sshPort, hostKeyFile: absolute(local.sshHostKey))
+    }
     // Where rclone finds its remotes is no secret; its password would be one.
     settings.environment["RCLONE_CONFIG"] = environment["RCLONE_CONFIG"]
     // Somebody who runs the folder that holds the database means its inputs, not the database, nor a link to it.
@@ -202,7 +214,15 @@ package struct CommandContext: Sendable {
   ) -> SupervisionContext {
     SupervisionContext(
       store: store, providers: providers(), clock: clock, owner: owner, policy: settings.supervision,
-      logger: logger ?? self.logger, hooks: hooks)
+      logger: logger ?? self.logger, hooks: hooks,
+      startSync: { job in
+        do {
+          try await SyncRun.start(try access(to: job, by: nil))
+          return nil
+        } catch {
+          return CommandError(error).message
+        }
+      })
   }
 
   /// A name for this run of the program, which no other run has.

@@ -48,6 +48,9 @@ package struct CommandError: Error, Sendable, CustomStringConvertible {
         switch error.code {
         case .notSetUp: .configuration
         case .unreachable, .timedOut: .unavailable
+        case .broken: .tryAgain
+        case .refused: .notPermitted
+        case .absent: .noInput
         case .damaged: .badData
         }
       self.init(code, error.description)

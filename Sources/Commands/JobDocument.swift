@@ -39,6 +39,7 @@ enum JobDocument {
       "seen_at": .time(attempt.seenAt),
       "heartbeat_at": .time(attempt.heartbeatAt),
       "last_sync_at": .time(attempt.syncedAt),
+      "sync": sync(attempt.sync),
       "phase": .optional(attempt.phase?.rawValue),
       "exit_code": attempt.exitCode.map { .integer(Int64($0)) } ?? .null,
       "attempt": .integer(Int64(attempt.number)),
@@ -81,6 +82,29 @@ enum JobDocument {
       "tries": .integer(Int64(delivery.tries)), "created_at": .time(delivery.createdAt),
       "next_try_at": delivery.state == .pending ? .time(delivery.nextTryAt) : .null,
       "last_try_at": .time(delivery.lastTryAt), "answer": .optional(delivery.answer),
+    ])
+  }
+
+  /// How the latest copy of results went.
+  static func sync(_ report: SyncReport?) -> JSONValue {
+    guard let report else { return .null }
+    return .object([
+      "result": .string(report.result.rawValue), "reason": .optional(report.reason),
+      "message": .optional(report.message), "final": .bool(report.final),
+      "started_at": .time(Timestamp(milliseconds: report.startedAt)),
+      "finished_at": .time(Timestamp(milliseconds: report.finishedAt)),
+      "failing_since": .time(report.failingSince.map(Timestamp.init(milliseconds:))),
+      "files": report.files.map { .integer(Int64($0)) } ?? .null,
+      "bytes": report.bytes.map { .integer($0) } ?? .null,
+    ])
+  }
+
+  /// A copy of results that is over.
+  static func copy(_ record: SyncRecord) -> JSONValue {
+    .object([
+      "attempt": .integer(Int64(record.attempt)), "at": .time(record.at), "result": .string(record.result.rawValue),
+      "files": record.files.map { .integer(Int64($0)) } ?? .null, "bytes": record.bytes.map { .integer($0) } ?? .null,
+      "message": .optional(record.message),
     ])
   }
 

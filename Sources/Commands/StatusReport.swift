@@ -18,6 +18,8 @@ struct StatusReport {
   var folder: String?
   /// What the remote holds; nil if it was not asked.
   var results: ResultsReport?
+  /// Copies of results that are over, newest first.
+  var copies: [SyncRecord] = []
   var events: [StoredEvent]
   var undelivered: [Delivery]
   var watcher: Holder?
@@ -30,21 +32,23 @@ struct StatusReport {
       events: detailed ? try await store.events(of: job.id, limit: nil) : [],
       undelivered: try await store.deliveries(DeliveryQuery(states: [.pending, .dead], job: job.id)),
       watcher: try await context.liveWatcher(store))
+    if detailed { report.copies = try await store.syncs(of: job.id, limit: 20) }
+    try await report.askProvider(context, offline: offline)
     // Jobs of a provider that this version lacks were imported; their folders are another tool's.
     if detailed, !offline, let folder = job.spec.gdrivePath, CommandContext.reaches(job.provider) {
-      do {
-        report.results = try await ResultsReport.look(
-          RcloneFolder(program: context.settings.sync.rclone, folder: folder, timeout: .seconds(20)))
-      } catch let error as SyncError {
-        report.results = ResultsReport(trouble: error.message)
-      }
+      report.results = try await ResultsReport.look(
+        job, RcloneFolder(program: context.settings.sync.rclone, folder: folder, timeout: .seconds(20)),
+        live: report.live, now: report.now, interval: context.settings.sync.interval)
     }
-    guard let reference = InstanceReference(job), let provider = context.provider(job.provider) else { return report }
-    report.logFile = (provider as? any LogProviding)?.logFile(of: reference)
-    report.folder = (provider as? any WorkFolderProviding)?.workFolder(of: reference)
-    report.inputs = await (provider as? any FileListing)?.inputs(of: reference)
-    if !offline, job.isOpen { report.live = await provider.observe([reference])[reference.token] }
     return report
+  }
+
+  private mutating func askProvider(_ context: CommandContext, offline: Bool) async throws {
+    guard let reference = InstanceReference(job), let provider = context.provider(job.provider) else { return }
+    logFile = (provider as? any LogProviding)?.logFile(of: reference)
+    folder = (provider as? any WorkFolderProviding)?.workFolder(of: reference)
+    inputs = await (provider as? any FileListing)?.inputs(of: reference)
+    if !offline, job.isOpen { live = await provider.observe([reference])[reference.token] }
   }
 
   var document: JSONValue {
@@ -55,6 +59,7 @@ struct StatusReport {
     members["log_file"] = .optional(logFile)
     members["results"] = folder.map { .object(["folder": .string($0)]) } ?? .null
     members["synced_results"] = results?.document ?? .null
+    members["syncs"] = .array(copies.map(JobDocument.copy))
     members["events"] = .array(events.map(JobDocument.event))
     members["undelivered_alerts"] = .array(undelivered.map(JobDocument.delivery))
     members["watched"] = .bool(watcher != nil)

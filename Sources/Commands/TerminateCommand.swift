@@ -3,6 +3,7 @@ internal import JobModel
 internal import JobStore
 internal import Monitor
 internal import ProviderKit
+internal import ResultSync
 
 package struct TerminateCommand: AsyncParsableCommand {
   package static let configuration = CommandConfiguration(
@@ -185,9 +186,21 @@ package struct TerminateCommand: AsyncParsableCommand {
   private func tellFinalSync(of job: Job, since wish: Timestamp, prefix: String, _ console: Console) {
     // The time of a copy is that of its beginning, so one that began before the wish is an earlier one.
     if let syncedAt = job.attempt.syncedAt, syncedAt >= wish {
-      console.out(prefix + "✓ Final sync completed")
+      let what = job.attempt.sync.flatMap { sync in
+        sync.files.map { ": \(counted($0, "file")), \(ByteText.short(sync.bytes ?? 0))" }
+      }
+      console.out(prefix + "✓ Final sync completed" + (what ?? ""))
+      if job.attempt.sync?.result == .incomplete {
+        console.note(prefix + "Not everything could be read: \(printable(job.attempt.sync?.message ?? "-"))")
+      }
     } else {
-      console.out(prefix + "✗ Final sync not completed")
+      var why = job.attempt.sync.flatMap { $0.startedAt >= wish.rawValue ? $0.trouble?.phrase : nil } ?? ""
+      if let message = job.attempt.sync?.message, !why.isEmpty { why += " (\(printable(message)))" }
+      console.out(prefix + "✗ Final sync not completed" + (why.isEmpty ? "" : ": \(why)"))
+      console.note(
+        prefix
+          + (job.attempt.syncedAt.map { "Saved is what was written until \(LocalZone.text($0))." }
+            ?? "Nothing was saved before."))
       console.note(
         prefix + "See what is on the remote: cloudjobs status \(job.id) --detailed; "
           + "copy what the instance left: cloudjobs resync \(job.id) --force")

@@ -13,6 +13,7 @@ package enum ConfigurationSchema {
       Schema.Field("store", .object(store), "Where jobs are remembered."),
       Schema.Field("watch", .object(watch), "How closely `cloudjobs watch` looks, and when it gives up."),
       Schema.Field("sync", .object(sync), "Bringing results to Google Drive."),
+      Schema.Field("ssh", .object(ssh), "How instances are reached; jump hosts and agents are your own ssh configuration's."),
       Schema.Field("alerts", .object(alerts), "Which events become messages, and for whom."),
       Schema.Field(
         "notifiers", .map(keys: .name, values: .variants(notifiers), sensitiveKeys: false),
@@ -43,6 +44,7 @@ package enum ConfigurationSchema {
       Schema.Field("s3_bucket", .text(.line), "The bucket that inputs and results pass through."),
       Schema.Field("iam_role", .text(.line), "The instance profile of the machine."),
       Schema.Field("key_name", .text(.line), "The EC2 key pair for ssh."),
+      sshUser("`ec2-user`"),
       Schema.Field("security_group", .text(.line), "The security group, by name or id."),
       Schema.Field("subnet_id", .text(.line), "The subnet; otherwise the default one of the zone."),
       Schema.Field("ami_id", .text(.line), "The machine image."),
@@ -62,6 +64,7 @@ package enum ConfigurationSchema {
       instanceType("c2-standard-16"), instanceTypes,
       Schema.Field("image", .text(.line), "The machine image or image family."),
       Schema.Field("service_account", .text(.line), "The service account of the machine."),
+      sshUser("your own name on this machine"),
       Schema.Field("gcs_bucket", .text(.line), "The bucket that inputs and results pass through."),
       Schema.Field("s3_bucket", .text(.line), "An S3 bucket, where one is used for all providers."),
       Schema.Field(
@@ -78,6 +81,7 @@ package enum ConfigurationSchema {
       Schema.Field("location", .text(.line), "Azure's word for the region."),
       region("eastus"), regions, instanceType("Standard_F16s_v2"), instanceTypes,
       Schema.Field("image", .text(.line), "The machine image."),
+      sshUser("`azureuser`"),
       Schema.Field("storage_account", .text(.line), "The storage account that inputs and results pass through."),
       Schema.Field("s3_bucket", .text(.line), "An S3 bucket, where one is used for all providers."),
       Schema.Field(
@@ -94,6 +98,9 @@ package enum ConfigurationSchema {
       Schema.Field("registry", .text(.line), "The registry, if it is not part of the image's name."),
     ])
 
+  private static func sshUser(_ standard: String) -> Schema.Field {
+    Schema.Field("ssh_user", .text(.line), "The user of the images for ssh; otherwise \(standard).")
+  }
   private static func region(_ example: String) -> Schema.Field {
     Schema.Field("region", .text(.line), "The region, as `\(example)`.")
   }
@@ -125,6 +132,14 @@ package enum ConfigurationSchema {
     Schema.Field(
       "heartbeat", .duration(.milliseconds(100)...hours(1)), standard: "10s", "How often an instance writes its beacon."
     ),
+    Schema.Field(
+      "ssh_host", .text(.host),
+      "Reaches the instances of this machine through its ssh server at this address, as in a cloud; otherwise directly."),
+    Schema.Field("ssh_port", .integer(1...65_535), "The port of that server."),
+    Schema.Field("ssh_user", .text(.line), "The user for that server; otherwise ssh's own choice."),
+    Schema.Field(
+      "ssh_host_key", .text(.path), standard: "/etc/ssh/ssh_host_ed25519_key.pub",
+      "The file with the public host key of that server."),
   ])
 
   static let store = Schema.Fields([
@@ -204,6 +219,22 @@ package enum ConfigurationSchema {
       "How long the last copy may take before the instance ends without it."),
   ])
 
+  static let ssh = Schema.Fields([
+    Schema.Field("program", .text(.line), standard: "ssh", "The ssh program, by name or path."),
+    Schema.Field(
+      "identity_file", .text(.path),
+      "The private key for instances; otherwise those of your agent and your ssh configuration."),
+    Schema.Field("config_file", .text(.path), "Another ssh configuration than `~/.ssh/config`."),
+    Schema.Field(
+      "host_keys", .text(.choice(["pinned", "accept_new"])), standard: "pinned",
+      "`pinned` trusts only the host key that an instance has published; `accept_new` trusts the first one of an "
+        + "instance that has published none."),
+    duration("connect_timeout", .seconds(10), .seconds(1)...hours(1), "How long a connection may take to be made."),
+    duration(
+      "persist", .seconds(120), .seconds(1)...hours(24),
+      "How long an unused connection is kept open for the next command."),
+  ])
+
   static let alerts = Schema.Fields([
     Schema.Field("rules", .object(rules), "One object for each rule."),
     Schema.Field(
@@ -255,6 +286,10 @@ package enum ConfigurationSchema {
     case .budgetReached: "A job's budget is spent."
     case .heartbeatLost: "An instance stopped writing its beacon."
     case .providerUnreachable: "A provider has not answered for `watch.unreachable_after`."
+    case .syncFailing: "Results can't be copied, or some of them can't be read."
+    case .syncStale: "The last copy of a running job's results is older than two of `sync.interval`."
+    case .finalSyncIncomplete: "An instance ended without a last copy of its results."
+    case .resultsDamaged: "Results on the remote are missing or not as they were copied."
     case .test: "Sent by `notify test`."
     }
   }

@@ -12,6 +12,7 @@ package struct Settings: Sendable, Equatable {
   package var store: Store
   package var watch: Watch
   package var sync: Sync
+  package var ssh: SSH
   package var alerts: Alerts
   /// In the order of the file.
   package var notifiers: [ChannelSettings]
@@ -42,6 +43,11 @@ package struct Settings: Sendable, Equatable {
     package var pricePerHour: HourlyPrice
     package var grace: Duration
     package var heartbeat: Duration
+    /// The address of this machine's ssh server; nil if its instances are reached directly.
+    package var sshHost: String?
+    package var sshPort: Int?
+    package var sshUser: String?
+    package var sshHostKey: String
   }
 
   package struct Store: Sendable, Hashable {
@@ -79,6 +85,16 @@ package struct Settings: Sendable, Equatable {
     package var finalLimit: Duration
   }
 
+  package struct SSH: Sendable, Hashable {
+    package var program: String
+    package var identityFile: String?
+    package var configFile: String?
+    /// Whether the first host key of an instance that has published none is trusted.
+    package var acceptsNewHostKeys: Bool
+    package var connectTimeout: Duration
+    package var persist: Duration
+  }
+
   package struct Alerts: Sendable, Hashable {
     package var rules: [AlertRule: AlertPolicy.Setting]
     /// Ascending.
@@ -114,6 +130,8 @@ extension Settings {
     policy.shutdownGrace = watch.shutdownGrace
     policy.terminateRetry = watch.terminateRetry
     policy.terminateRetryCap = watch.terminateRetryCap
+    policy.syncInterval = sync.interval
+    policy.finalSyncLimit = sync.finalLimit
     policy.alerts = alertPolicy
     return policy
   }

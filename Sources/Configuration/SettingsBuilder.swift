@@ -13,7 +13,7 @@ struct SettingsBuilder {
   mutating func build(warnings: [Mistake]) -> Settings {
     Settings(
       hardware: section("hardware"), aws: section("aws"), gcp: section("gcp"), azure: section("azure"),
-      docker: section("docker"), local: local(), store: store(), watch: watch(), sync: sync(), alerts: alerts(),
+      docker: section("docker"), local: local(), store: store(), watch: watch(), sync: sync(), ssh: ssh(), alerts: alerts(),
       notifiers: notifiers(), file: layers.file, values: layers.values, warnings: warnings)
   }
 
@@ -31,7 +31,17 @@ struct SettingsBuilder {
     Settings.Local(
       directory: text("local.directory"), instanceType: text("local.instance_type"), region: text("local.region"),
       pricePerHour: read("local.price_per_hour", .zero, ValueReader.price), grace: duration("local.grace"),
-      heartbeat: duration("local.heartbeat"))
+      heartbeat: duration("local.heartbeat"), sshHost: layers.entries["local.ssh_host"]?.node.string,
+      sshPort: integer("local.ssh_port"), sshUser: layers.entries["local.ssh_user"]?.node.string,
+      sshHostKey: text("local.ssh_host_key"))
+  }
+
+  private mutating func ssh() -> Settings.SSH {
+    Settings.SSH(
+      program: text("ssh.program"), identityFile: layers.entries["ssh.identity_file"]?.node.string,
+      configFile: layers.entries["ssh.config_file"]?.node.string,
+      acceptsNewHostKeys: text("ssh.host_keys") == "accept_new", connectTimeout: duration("ssh.connect_timeout"),
+      persist: duration("ssh.persist"))
   }
 
   private mutating func store() -> Settings.Store {

@@ -66,6 +66,18 @@ package enum AlertRule: String, Sendable, Hashable, CaseIterable, Codable {
   case budgetReached = "budget_reached"
   case heartbeatLost = "heartbeat_lost"
   case providerUnreachable = "provider_unreachable"
+  case syncFailing = "sync_failing"
+  case syncStale = "sync_stale"
+  case finalSyncIncomplete = "final_sync_incomplete"
+  case resultsDamaged = "results_damaged"
   /// Sent by `notify test` only.
   case test
+
+  /// Whether people need to know where the results are.
+  package var isAboutResults: Bool {
+    switch self {
+    case .syncFailing, .syncStale, .finalSyncIncomplete, .resultsDamaged: true
+    default: false
+    }
+  }
 }

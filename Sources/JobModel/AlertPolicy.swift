@@ -29,8 +29,10 @@ package struct AlertPolicy: Sendable, Hashable {
 
   package static func defaultSetting(_ rule: AlertRule) -> Setting {
     switch rule {
-    case .jobFailed, .launchFailed, .budgetReached: Setting(enabled: true, severity: .critical)
-    case .heartbeatLost, .providerUnreachable, .costThreshold: Setting(enabled: true, severity: .warning)
+    case .jobFailed, .launchFailed, .budgetReached, .finalSyncIncomplete, .resultsDamaged:
+      Setting(enabled: true, severity: .critical)
+    case .heartbeatLost, .providerUnreachable, .costThreshold, .syncFailing, .syncStale:
+      Setting(enabled: true, severity: .warning)
     case .jobCompleted, .jobTerminated: Setting(enabled: false, severity: .info)
     case .test: Setting(enabled: true, severity: .info)
     }
@@ -48,6 +50,10 @@ package struct AlertPolicy: Sendable, Hashable {
     case .costThreshold: .costThreshold
     case .budgetReached: .budgetReached
     case .heartbeatLost: .heartbeatLost
+    case .syncFailing: .syncFailing
+    case .syncStale: .syncStale
+    case .finalSyncMissing: .finalSyncIncomplete
+    case .resultsDamaged: .resultsDamaged
     default: nil
     }
   }
@@ -73,6 +79,10 @@ package struct AlertPolicy: Sendable, Hashable {
     if let budget = job.budget { costText += " of \(budget.limit.formatted()) budget" }
     if let price = job.attempt.price { costText += " at \(price.formatted)" }
     facts.append(Alert.Fact("Cost", costText))
+    if rule.isAboutResults {
+      facts.append(Alert.Fact("Results", job.spec.gdrivePath ?? "-"))
+      facts.append(Alert.Fact("Copied last", job.attempt.syncedAt.map { $0.iso8601() } ?? "never"))
+    }
     if let wish = job.wish {
       facts.append(Alert.Fact("Done by itself", "termination requested (\(wish.reason.phrase))"))
     }
@@ -122,6 +132,9 @@ package struct AlertPolicy: Sendable, Hashable {
     case .launchFailed, .jobCompleted, .jobTerminated: "cloudjobs status \(id) --detailed"
     case .costThreshold, .heartbeatLost: "cloudjobs status \(id)"
     case .budgetReached: "cloudjobs terminate \(id)"
+    case .syncFailing, .syncStale: "cloudjobs resync \(id)"
+    case .finalSyncIncomplete: "cloudjobs resync \(id) --force"
+    case .resultsDamaged: "cloudjobs verify \(id)"
     case .providerUnreachable, .test: nil
     }
   }

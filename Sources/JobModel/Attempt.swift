@@ -23,7 +23,12 @@ package struct Attempt: Sendable, Hashable {
   package var heartbeatLost: Bool
   package var phase: Beacon.Phase?
   package var exitCode: Int?
+  /// Everything that was written up to then is on the remote.
   package var syncedAt: Timestamp?
+  /// How the latest copy of the results went.
+  package var sync: SyncReport?
+  /// What the instance's ssh server must show.
+  package var hostKey: HostKey?
 
   package init(job: JobID, number: Int, requestedAt: Timestamp) {
     self.number = number

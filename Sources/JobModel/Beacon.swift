@@ -35,11 +35,16 @@ package struct Beacon: Sendable, Hashable, Codable {
   package var lastMoment: Int64?
   /// The public host key of the instance's ssh server.
   package var hostKey: String?
+  /// How the latest copy of the results went.
+  package var sync: SyncReport?
+  /// Since when a copy has been under way, if one is.
+  package var syncingSince: Int64?
 
   package init(
     version: Int = 1, job: String, attempt: Int, phase: Phase, heartbeatAt: Int64, startedAt: Int64? = nil,
     finishedAt: Int64? = nil, exitCode: Int? = nil, endedBy: String? = nil, message: String? = nil,
-    lastSyncAt: Int64? = nil, cpuPercent: Int? = nil, lastMoment: Int64? = nil, hostKey: String? = nil
+    lastSyncAt: Int64? = nil, cpuPercent: Int? = nil, lastMoment: Int64? = nil, hostKey: String? = nil,
+    sync: SyncReport? = nil, syncingSince: Int64? = nil
   ) {
     self.version = version
     self.job = job
@@ -55,6 +60,8 @@ package struct Beacon: Sendable, Hashable, Codable {
     self.cpuPercent = cpuPercent
     self.lastMoment = lastMoment
     self.hostKey = hostKey
+    self.sync = sync
+    self.syncingSince = syncingSince
   }
 
   /// Whether the calculation is over, however it ended.

@@ -15,6 +15,8 @@ package enum Input: Sendable, Hashable {
   case terminateRequested(TerminationWish)
   case terminateAccepted(sequence: Int)
   case terminateFailed(sequence: Int, String)
+  /// The call that starts a copy of the results is over, well or not.
+  case syncAnswered(sequence: Int)
   case priceChanged(HourlyPrice)
   /// A new attempt of a failed job.
   case retry
@@ -26,6 +28,8 @@ package enum Effect: Sendable, Hashable {
   case find(sequence: Int)
   case observe(sequence: Int)
   case terminate(sequence: Int, finalSync: Bool)
+  /// Start a copy of the results on the instance, unless one is under way.
+  case sync(sequence: Int)
   /// End an instance that belongs to no attempt any more.
   case discard(attempt: Int, Instance)
 }

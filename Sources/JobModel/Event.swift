@@ -22,7 +22,13 @@ package struct Event: Sendable, Hashable {
     case costThreshold = "cost_threshold"
     case budgetReached = "budget_reached"
     case priceChanged = "price_changed"
+    /// The last copy of the results is on the remote, checked.
     case synced
+    case syncFailing = "sync_failing"
+    case syncRecovered = "sync_recovered"
+    case syncStale = "sync_stale"
+    case finalSyncMissing = "final_sync_missing"
+    case resultsDamaged = "results_damaged"
     case retried
     case strayInstance = "stray_instance"
     case imported

@@ -22,9 +22,11 @@ package struct JobMachine: Sendable {
     var find: Pending?
     var observe: Pending?
     var terminate: Pending?
+    var sync: Pending?
     var nextPollAt: Timestamp?
     var nextFindAt: Timestamp?
     var nextTerminateAt: Timestamp?
+    var nextSyncAt: Timestamp?
     /// When the row was last written for liveness only.
     var livenessCommittedAt: Timestamp?
 
@@ -108,6 +110,7 @@ struct Turn {
     case .terminateRequested(let wish): request(wish)
     case .terminateAccepted(let sequence): terminateAnswered(sequence, error: nil)
     case .terminateFailed(let sequence, let message): terminateAnswered(sequence, error: message)
+    case .syncAnswered(let sequence): syncAnswered(sequence)
     case .priceChanged(let price): priceChanged(price)
     case .retry: retry()
     }
@@ -174,6 +177,9 @@ struct Turn {
     quiet.attempt.seenAt = job.attempt.seenAt
     quiet.attempt.heartbeatAt = job.attempt.heartbeatAt
     quiet.attempt.syncedAt = job.attempt.syncedAt
+    if job.attempt.sync?.result == .unchanged, before.attempt.sync?.isGood == true {
+      quiet.attempt.sync = job.attempt.sync
+    }
     if quiet != job || !decision.events.isEmpty {
       decision.needsCommit = true
     } else {
@@ -204,6 +210,11 @@ struct Turn {
     } else if let terminate = outstanding.nextTerminateAt {
       moments.append(terminate)
     }
+    if let pending = outstanding.sync {
+      moments.append(pending.since + policy.observeTimeout)
+    } else if let sync = syncDueAt {
+      moments.append(sync)
+    }
     if let crossing = nextCrossing() { moments.append(crossing) }
     return moments.min() ?? now + policy.pollInterval
   }
@@ -228,6 +239,7 @@ struct Turn {
     } else if let retry = outstanding.nextTerminateAt, now >= retry {
       startTermination()
     }
+    syncIfDue()
     if let pending = outstanding.observe {
       if now >= pending.since + policy.observeTimeout {
         machine.outstanding.observe = nil

@@ -21,6 +21,10 @@ package struct SupervisionPolicy: Sendable, Hashable {
   /// First pause between two calls that end an instance; it doubles up to `terminateRetryCap`.
   package var terminateRetry: Duration = .seconds(10)
   package var terminateRetryCap: Duration = .seconds(300)
+  /// How often the results of a running job are to be copied.
+  package var syncInterval: Duration = .seconds(300)
+  /// How long the last copy may take; later an instance that is to end is ended without it.
+  package var finalSyncLimit: Duration = .seconds(900)
   package var billing: BillingRule = .perSecond
   package var alerts = AlertPolicy()
 

@@ -45,6 +45,7 @@ extension Turn {
       machine.job.attempt.seenAt = now
     } else {
       checkHeartbeat()
+      checkStaleness()
       checkShutdown()
     }
   }
@@ -66,11 +67,7 @@ extension Turn {
       machine.job.attempt.heartbeatAt = heartbeat
     }
     machine.job.attempt.phase = beacon.phase
-    if let synced = beacon.lastSyncAt.map(Timestamp.init(milliseconds:)), synced <= now, synced >= launchedAt,
-      synced > job.attempt.syncedAt ?? Timestamp(milliseconds: .min)
-    {
-      machine.job.attempt.syncedAt = synced
-    }
+    readSync(beacon, launchedAt: launchedAt)
     if let started = beacon.startedAt, !job.state.isTerminal {
       let moment = clamp(Timestamp(milliseconds: started), from: launchedAt)
       if job.startedAt == nil { machine.job.startedAt = moment }
@@ -115,6 +112,7 @@ extension Turn {
     // Never before a moment whose cost was already written or at which the instance was seen.
     let floor = max(job.attempt.launchedAt ?? job.createdAt, job.attempt.seenAt ?? job.createdAt, job.updatedAt)
     let moment = clamp(endedAt ?? now, from: floor)
+    let wish = job.wish
     machine.job.attempt.endedAt = moment
     machine.job.attempt.instanceState = .terminated
     machine.job.attempt.absentSince = nil
@@ -132,6 +130,7 @@ extension Turn {
       }
     }
     record(.instanceGone, "instance \(job.attempt.instance?.id ?? "?") is gone", reason: nil)
+    checkFinalSync(wish: wish)
     closeIfGone()
   }
 

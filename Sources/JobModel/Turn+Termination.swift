@@ -45,7 +45,9 @@ extension Turn {
     let sequence = nextSequence()
     machine.outstanding.terminate = .init(sequence: sequence, since: now)
     machine.outstanding.nextTerminateAt = nil
-    decision.effects.append(.terminate(sequence: sequence, finalSync: wish.finalSync))
+    // The instance keeps this limit by itself; one that does not is not waited for.
+    let isInTime = now - wish.at < policy.finalSyncLimit + .seconds(60)
+    decision.effects.append(.terminate(sequence: sequence, finalSync: wish.finalSync && isInTime))
   }
 
   mutating func terminateAnswered(_ sequence: Int, error: String?) {

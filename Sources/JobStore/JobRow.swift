@@ -10,7 +10,7 @@ enum JobRow {
       j.wish_at, j.wish_final_sync, j.wish_tries, j.crossed, j.revision, j.epoch,
       a.number, a.token, a.requested_at, a.instance_id, a.instance_type, a.region, a.zone, a.public_ip, a.private_ip,
       a.spot_request_id, a.instance_state, a.launched_at, a.ended_at, a.seen_at, a.absent_since, a.unreachable_since,
-      a.heartbeat_at, a.heartbeat_lost, a.phase, a.exit_code, a.synced_at,
+      a.heartbeat_at, a.heartbeat_lost, a.phase, a.exit_code, a.synced_at, a.sync, a.host_key,
       (SELECT group_concat(from_at || ' ' || price, ' ') FROM (
         SELECT from_at, price FROM price_segments WHERE job = a.job AND attempt = a.number ORDER BY position))
     FROM jobs j LEFT JOIN attempts a ON a.job = j.id AND a.number = j.attempt
@@ -94,6 +94,9 @@ enum JobRow {
     attempt.phase = try row.optionalValue()
     attempt.exitCode = row.optionalInt().map { Int(clamping: $0) }
     attempt.syncedAt = try row.optionalTime()
+    // The next beacon brings it again: no reason to lose the job.
+    attempt.sync = row.optionalText().flatMap { try? StoredJSON.value(SyncReport.self, $0, "its latest copy") }
+    attempt.hostKey = row.optionalText().flatMap(HostKey.init)
     attempt.segments = try segments(row.optionalText())
     return attempt
   }
@@ -185,12 +188,13 @@ enum JobRow {
 
   private static func writeAttempt(_ job: Job, _ db: Database) throws {
     let attempt = job.attempt
+    let sync = try attempt.sync.map { try StoredJSON.text($0) }
     try db.run(
       """
       INSERT INTO attempts(job, number, token, requested_at, instance_id, instance_type, region, zone, public_ip,
         private_ip, spot_request_id, instance_state, launched_at, ended_at, seen_at, absent_since, unreachable_since,
-        heartbeat_at, heartbeat_lost, phase, exit_code, synced_at)
-      VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
+        heartbeat_at, heartbeat_lost, phase, exit_code, synced_at, sync, host_key)
+      VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
       ON CONFLICT(job, number) DO UPDATE SET token = excluded.token, requested_at = excluded.requested_at,
         instance_id = excluded.instance_id, instance_type = excluded.instance_type, region = excluded.region,
         zone = excluded.zone, public_ip = excluded.public_ip, private_ip = excluded.private_ip,
@@ -198,7 +202,8 @@ enum JobRow {
         launched_at = excluded.launched_at, ended_at = excluded.ended_at, seen_at = excluded.seen_at,
         absent_since = excluded.absent_since, unreachable_since = excluded.unreachable_since,
         heartbeat_at = excluded.heartbeat_at, heartbeat_lost = excluded.heartbeat_lost, phase = excluded.phase,
-        exit_code = excluded.exit_code, synced_at = excluded.synced_at
+        exit_code = excluded.exit_code, synced_at = excluded.synced_at,
+        sync = excluded.sync, host_key = excluded.host_key
       """
     ) { row in
       row.add(job.id.rawValue)
@@ -224,7 +229,10 @@ enum JobRow {
       row.add(attempt.phase?.rawValue)
       row.add(attempt.exitCode)
       row.add(attempt.syncedAt)
+      row.add(sync)
+      row.add(attempt.hostKey?.text)
     }
+    try SyncRow.write(job, db)
     try writeSegments(job, db)
   }
 

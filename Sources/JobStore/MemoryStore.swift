@@ -19,6 +19,7 @@ package actor MemoryStore: Store {
   private var leases: [OwnerID: Holder] = [:]
   private var log: [StoredEvent] = []
   private var lastEvent: Int64 = 0
+  private var copies: [JobID: [SyncRecord]] = [:]
   private var requests: [String: StoredRequest] = [:]
   private var alerts: [String: Alert] = [:]
   private var outbox: [Int64: Delivery] = [:]
@@ -116,6 +117,7 @@ package actor MemoryStore: Store {
     let cost = job.cost(at: now, rule: billing(job.provider))
     rows[job.id] = Row(job: job, cost: cost, owner: owner, epoch: owner == nil ? 0 : 1)
     append(events)
+    remember(job)
     return owner.map { Lease(job: job.id, owner: $0, epoch: 1) }
   }
 
@@ -147,6 +149,7 @@ package actor MemoryStore: Store {
       row.cost = new.cost(at: new.updatedAt, rule: billing(new.provider))
       rows[job.id] = row
       append(leased.change.events)
+      remember(job)
       enter(leased.change.alerts, at: now)
       for id in leased.change.answered where requests[id]?.request.job == job.id { requests[id]?.answered = true }
       if !job.isOpen {
@@ -161,6 +164,12 @@ package actor MemoryStore: Store {
       lastEvent += 1
       log.append(StoredEvent(id: lastEvent, event: event))
     }
+  }
+
+  private func remember(_ job: Job) {
+    guard let record = job.attempt.sync.flatMap(SyncRecord.init) else { return }
+    if copies[job.id]?.contains(where: { $0.attempt == record.attempt && $0.at == record.at }) == true { return }
+    copies[job.id, default: []].append(record)
   }
 
   @discardableResult
@@ -202,6 +211,7 @@ package actor MemoryStore: Store {
     let removed = Set(ids)
     rows = rows.filter { !removed.contains($0.key) }
     log.removeAll { removed.contains($0.event.job) }
+    for id in ids { copies[id] = nil }
     requests = requests.filter { !removed.contains($0.value.request.job) }
     let underway = Set(outbox.values.lazy.filter { $0.state == .pending }.map(\.alert.id))
     let orphans = alerts.values.filter { alert in
@@ -263,6 +273,12 @@ package actor MemoryStore: Store {
   package func recentEvents(limit: Int) async throws(StoreError) -> [StoredEvent] {
     try open()
     return log.suffix(max(0, limit)).reversed()
+  }
+
+  package func syncs(of job: JobID, limit: Int) async throws(StoreError) -> [SyncRecord] {
+    try open()
+    let found = copies[job, default: []].sorted { ($0.attempt, $0.at) > ($1.attempt, $1.at) }
+    return Array(found.prefix(max(0, limit)))
   }
 
   package func openRequests(of job: JobID?) async throws(StoreError) -> [JobRequest] {

@@ -14,7 +14,7 @@ struct Schema: Sendable {
   /// "cjob": tells our files from those of other programs (`PRAGMA application_id`).
   static let applicationID: Int32 = 0x636a_6f62
 
-  static let current = Schema(steps: [Step { try $0.execute(sql: v1) }, Step { try $0.execute(sql: v2) }])
+  static let current = Schema(steps: [Step { try $0.execute(sql: v1) }, Step { try $0.execute(sql: v2) }, Step { try v3($0) }])
 
   /// Takes a file from whichever version it has to this one, in the caller's transaction.
   func migrate(_ db: Database, from version: Int) throws {
@@ -183,4 +183,14 @@ struct Schema: Sendable {
     DROP INDEX IF EXISTS deliveries_due;
     CREATE INDEX deliveries_due ON deliveries(channel, next_try_at, id) WHERE state = 'pending';
     """
+
+  /// How the latest copy of an attempt's results went (a `SyncReport` as JSON), and its instance's ssh host key. A copy
+  /// is remembered once.
+  static func v3(_ db: Database) throws {
+    let columns = try db.columns(in: "attempts").map(\.name)
+    for column in ["sync", "host_key"] where !columns.contains(column) {
+      try db.execute(sql: "ALTER TABLE attempts ADD COLUMN \(column) TEXT")
+    }
+    try db.execute(sql: "CREATE UNIQUE INDEX IF NOT EXISTS syncs_once ON syncs(job, attempt, at)")
+  }
 }

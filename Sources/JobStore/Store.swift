@@ -71,6 +71,9 @@ package protocol Store: Sendable {
   /// The latest events of all jobs, newest first.
   func recentEvents(limit: Int) async throws(StoreError) -> [StoredEvent]
 
+  /// The copies of a job's results that a watcher has heard of, newest first.
+  func syncs(of job: JobID, limit: Int) async throws(StoreError) -> [SyncRecord]
+
   /// Wishes that no commit has answered yet, oldest first; of one job or of all.
   func openRequests(of job: JobID?) async throws(StoreError) -> [JobRequest]
 

@@ -75,6 +75,17 @@ extension StoreActor {
     }
   }
 
+  package func syncs(of job: JobID, limit: Int) async throws(StoreError) -> [SyncRecord] {
+    try await read { db in
+      try db.rows(SyncRow.selection + " WHERE job = ? ORDER BY attempt DESC, at DESC LIMIT ?") { row in
+        row.add(job.rawValue)
+        row.add(max(0, limit))
+      } _: {
+        try SyncRow.read(&$0)
+      }
+    }
+  }
+
   package func openRequests(of job: JobID?) async throws(StoreError) -> [JobRequest] {
     try await read { db in
       let filter = " WHERE answered_at IS NULL" + (job == nil ? "" : " AND job = ?") + " ORDER BY at, id"

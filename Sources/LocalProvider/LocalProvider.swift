@@ -13,7 +13,7 @@ package import ProviderKit
 ///
 /// All truth is on disk and in /proc; what the actor remembers only saves reading it again. Whoever is killed between
 /// two steps leaves either nothing or an instance that the next `launch`, `find` or `observe` meets.
-package actor LocalProvider: Provider, LogProviding, WorkFolderProviding, FileListing {
+package actor LocalProvider: Provider, LogProviding, WorkFolderProviding, FileListing, SSHReachable {
   package nonisolated let name = ProviderName.local
   package nonisolated let billing: BillingRule
   package nonisolated let observeLimit = 1000
@@ -74,6 +74,7 @@ package actor LocalProvider: Provider, LogProviding, WorkFolderProviding, FileLi
         heartbeatInterval: settings.heartbeatInterval, noticeInterval: settings.noticeInterval, grace: settings.grace,
         syncInterval: sync == nil ? nil : settings.sync?.interval,
         finalSync: sync == nil ? nil : SyncScript.finalCommand, finalSyncLimit: settings.sync?.finalLimit ?? .zero,
+        hostKeyFile: settings.ssh?.hostKeyFile ?? BootstrapJob.standardHostKeyFile,
         skipped: settings.skipped)
       try directory.prepare(
         configuration: job.configuration(), manifest: job.manifest(), price: settings.price,
@@ -167,6 +168,14 @@ package actor LocalProvider: Provider, LogProviding, WorkFolderProviding, FileLi
 
   package nonisolated func workFolder(of instance: InstanceReference) -> String {
     InstanceDirectory(root: settings.root, token: instance.token).file(BootstrapScript.File.work)
+  }
+
+  /// This machine, as an ssh server of its own; nil unless the configuration says that it has one for us.
+  package nonisolated func place(of instance: InstanceReference) -> SSHPlace? {
+    settings.ssh.map { ssh in
+      SSHPlace(
+        alias: instance.token, host: ssh.host, port: ssh.port, directory: instanceFolder(of: instance))
+    }
   }
 
   package func inputs(of instance: InstanceReference) async -> FileCount? {

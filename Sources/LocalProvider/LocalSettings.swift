@@ -21,6 +21,20 @@ package struct LocalSettings: Sendable, Hashable {
   package var environment: [String: String]
   /// How results are copied; nil if they are not. Where they go is part of each job's spec.
   package var sync: SyncSettings?
+  /// This machine's ssh server, if instances are to be reached through it, as in a cloud.
+  package var ssh: SSH?
+
+  package struct SSH: Sendable, Hashable {
+    package var host: String
+    package var port: Int?
+    package var hostKeyFile: String
+
+    package init(host: String, port: Int? = nil, hostKeyFile: String) {
+      self.host = host
+      self.port = port
+      self.hostKeyFile = hostKeyFile
+    }
+  }
   /// Physical paths that are never inputs: the database and its companions.
   package var skipped: [String] = []
 

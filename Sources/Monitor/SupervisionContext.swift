@@ -12,6 +12,9 @@ package struct SupervisionContext: Sendable {
   package let owner: OwnerID
   package let logger: Logger
   package let hooks: Hooks
+  /// Starts a copy of a job's results where its instance is, unless one is under way, and does not wait for its end.
+  /// The answer says why it could not be started. It has a time-out of its own.
+  package let startSync: @Sendable (Job) async -> String?
   private let policies: PolicyBox
 
   /// Who wants to know what was committed. Called from turns, so they must return at once.
@@ -32,7 +35,8 @@ package struct SupervisionContext: Sendable {
 
   package init(
     store: any Store, providers: [any Provider], clock: any WallClock, owner: OwnerID, policy: SupervisionPolicy,
-    logger: Logger, hooks: Hooks = Hooks()
+    logger: Logger, hooks: Hooks = Hooks(),
+    startSync: @escaping @Sendable (Job) async -> String? = { _ in "nothing here can start one" }
   ) {
     self.store = store
     self.providers = Dictionary(providers.map { ($0.name, $0) }) { first, _ in first }
@@ -40,6 +44,7 @@ package struct SupervisionContext: Sendable {
     self.owner = owner
     self.logger = logger
     self.hooks = hooks
+    self.startSync = startSync
     policies = PolicyBox(policy)
   }
 

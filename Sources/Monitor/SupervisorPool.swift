@@ -52,6 +52,7 @@ package actor SupervisorPool {
       case .launch: CallKey(job: job.id, name: "launch")
       case .find: CallKey(job: job.id, name: "find")
       case .terminate: CallKey(job: job.id, name: "terminate")
+      case .sync: CallKey(job: job.id, name: "sync")
       case .discard(_, let instance): CallKey(job: job.id, name: instance.id)
       }
     }
@@ -159,7 +160,7 @@ package actor SupervisorPool {
       let ask = Ask(supervisor: supervisor, sequence: sequence, reference: reference)
       if asks.updateValue(ask, forKey: job.id) == nil { asked[job.provider, default: []].append(job.id) }
       startPump(job.provider)
-    case .launch, .find, .terminate, .discard:
+    case .launch, .find, .terminate, .discard, .sync:
       let call = Call(effect: effect, supervisor: supervisor, job: job)
       if waitingCalls.updateValue(call, forKey: call.key) == nil { waiting.append(call.key) }
       startCalls()
@@ -209,6 +210,12 @@ package actor SupervisorPool {
       case .accepted: input = .terminateAccepted(sequence: sequence)
       case .failed(let message): input = .terminateFailed(sequence: sequence, message)
       }
+    case .sync(let sequence):
+      if let message = await context.startSync(job) {
+        context.logger.warning(
+          "Copy of results could not be started", metadata: ["job.id": "\(job.id)", "error": "\(message)"])
+      }
+      input = .syncAnswered(sequence: sequence)
     case .discard(let attempt, let instance):
       let reference = InstanceReference(
         job: job.id, attempt: attempt, token: Attempt.token(job: job.id, number: attempt), instance: instance)
@@ -248,6 +255,7 @@ package actor SupervisorPool {
     case .launch: input = .launchAnswered(attempt: call.job.attempt.number, .refused(.launchError, message))
     case .find(let sequence): input = .findFailed(sequence: sequence, message)
     case .terminate(let sequence, _): input = .terminateFailed(sequence: sequence, message)
+    case .sync(let sequence): input = .syncAnswered(sequence: sequence)
     case .discard, .observe: return
     }
     await call.supervisor.send(.init(input: input), in: self)

@@ -66,6 +66,8 @@ package struct BootstrapJob: Sendable, Hashable {
   /// A shell command that copies the results away, run in the instance's directory when the calculation is over.
   package var finalSync: String?
   package var finalSyncLimit: Duration
+  /// The file with the public host key of the instance's ssh server, which the beacon publishes.
+  package var hostKeyFile: String
   /// A shell command that switches the machine off, run at the very end.
   package var shutdown: String?
   /// How often the download of an input is tried again.
@@ -77,7 +79,7 @@ package struct BootstrapJob: Sendable, Hashable {
     request: LaunchRequest, inputs: [Input], limits: InstanceLimits, heartbeatInterval: Duration,
     noticeInterval: Duration = .seconds(1), grace: Duration, syncInterval: Duration? = nil,
     finalSync: String? = nil,
-    finalSyncLimit: Duration = .seconds(900), shutdown: String? = nil, inputRetries: Int = 5,
+    finalSyncLimit: Duration = .seconds(900), hostKeyFile: String = Self.standardHostKeyFile, shutdown: String? = nil, inputRetries: Int = 5,
     skipped: [String] = []
   ) {
     self.request = request
@@ -89,10 +91,14 @@ package struct BootstrapJob: Sendable, Hashable {
     self.syncInterval = syncInterval
     self.finalSync = finalSync
     self.finalSyncLimit = finalSyncLimit
+    self.hostKeyFile = hostKeyFile
     self.shutdown = shutdown
     self.inputRetries = inputRetries
     self.skipped = skipped
   }
+
+  /// Where sshd keeps it unless its configuration says otherwise.
+  package static let standardHostKeyFile = "/etc/ssh/ssh_host_ed25519_key.pub"
 
   /// The text of `job.conf`.
   ///
@@ -146,6 +152,7 @@ package struct BootstrapJob: Sendable, Hashable {
       "cj_sync_cs=" + (syncInterval.map { String(hundredths($0)) } ?? ""),
       "cj_final_sync=" + quoted(finalSync ?? ""),
       "cj_final_sync_cs=\(hundredths(finalSyncLimit))",
+      "cj_host_key=" + quoted(hostKeyFile),
       "cj_shutdown=" + quoted(shutdown ?? ""),
       "cj_retries=\(max(0, inputRetries))",
       "cj_skip=" + quoted(skipped.filter { !$0.contains("\n") }.joined(separator: "\n")),

@@ -9,7 +9,7 @@ package enum SyncScript {
   package enum File {
     package static let script = "sync.sh"
     package static let configuration = "sync.conf"
-    /// How the latest copy went; see `SyncReport`.
+    /// How the latest copy went: a `SyncReport`.
     package static let last = "sync/last.json"
     /// The same of the latest that succeeded.
     package static let lastGood = "sync/last-good.json"
@@ -59,10 +59,12 @@ package struct SyncJob: Sendable, Hashable {
 
   /// The text of `sync.conf` for an instance in this directory.
   ///
-  /// Throws `invalid` for what no process can be given.
-  package func configuration(directory: String) throws(ProviderError) -> String {
+  /// - Parameter source: the folder with the results; otherwise that of the instance's calculation.
+  /// - Throws: `ProviderError` with code `invalid` for what no process can be given.
+  package func configuration(directory: String, source: String? = nil) throws(ProviderError) -> String {
+    let source = source ?? directory + "/" + BootstrapScript.File.work
     let patterns = exclude.filter { !$0.isEmpty }
-    guard !([remote, rclone, directory] + patterns).contains(where: { $0.utf8.contains(0) || $0.contains("\n") }) else {
+    guard !([remote, rclone, directory, source] + patterns).contains(where: { $0.utf8.contains(0) || $0.contains("\n") }) else {
       throw ProviderError(
         .invalid, "the remote, the program or a pattern of the results' copies holds a line break",
         remedy: "Correct the section sync of the configuration")
@@ -72,7 +74,7 @@ package struct SyncJob: Sendable, Hashable {
       "cs_attempt=\(attempt)",
       "cs_rclone=" + quoted(rclone),
       "cs_remote=" + quoted(remote),
-      "cs_source=" + quoted(directory + "/work"),
+      "cs_source=" + quoted(source),
       "cs_exclude=" + quoted(patterns.joined(separator: "\n")),
       "cs_max_bytes=" + (maximumBytes.map(String.init) ?? ""),
       "cs_inputs=" + (includesInputs ? "yes" : ""),
@@ -87,36 +89,4 @@ package struct SyncJob: Sendable, Hashable {
       "cs_relist_s=10",
     ].joined(separator: "\n") + "\n"
   }
-}
-
-/// What sync.sh says of one copy, as it stands in `sync/last.json` and in its last event.
-package struct SyncReport: Sendable, Hashable, Codable {
-  package enum Result: String, Sendable, Hashable, Codable {
-    /// Everything is on the remote, checked, and the manifest says so.
-    case synced
-    /// Nothing has changed since the last manifest.
-    case unchanged
-    /// A dry run: this would be copied.
-    case planned
-    /// What could be read is on the remote, but something could not be read.
-    case incomplete
-    case failing
-  }
-
-  package var job: String
-  package var attempt: Int
-  package var result: Result
-  /// Milliseconds since 1970. What was written after `startedAt` is not covered.
-  package var startedAt: Int64
-  package var finishedAt: Int64
-  package var final: Bool
-  package var seq: Int?
-  package var files: Int?
-  package var bytes: Int64?
-  package var excluded: Int?
-  package var unreadable: Int?
-  /// Why it is failing: `quota`, `revoked`, `network`, …
-  package var reason: String?
-  package var message: String?
-  package var failingSince: Int64?
 }

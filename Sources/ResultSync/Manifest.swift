@@ -31,10 +31,13 @@ package struct Manifest: Sendable, Hashable, Codable {
   package struct Packed: Sendable, Hashable, Codable {
     package var path: String
     package var size: Int64
+    /// Nil in a manifest of an earlier version.
+    package var md5: String?
 
-    package init(path: String, size: Int64) {
+    package init(path: String, size: Int64, md5: String? = nil) {
       self.path = path
       self.size = size
+      self.md5 = md5
     }
   }
 

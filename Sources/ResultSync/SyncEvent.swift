@@ -1,5 +1,5 @@
 internal import Foundation
-package import ProviderKit
+package import JobModel
 
 /// A line of what sync.sh says while it works.
 package enum SyncEvent: Sendable, Hashable {
@@ -12,6 +12,10 @@ package enum SyncEvent: Sendable, Hashable {
   case wouldCopy(path: String, bytes: Int64)
   case progress(SyncProgress.Sample)
   case end(SyncReport)
+  /// Of a look at all files: one, as it is now.
+  case hash(DeepCheck.File)
+  /// Of the same: one that can't be read.
+  case unhashed(path: String)
   /// The very last line. Without it the connection broke, whatever the exit code says.
   case exit(code: Int32, reason: String?)
 
@@ -36,6 +40,10 @@ package enum SyncEvent: Sendable, Hashable {
     case "end":
       guard let report = try? JSONDecoder().decode(SyncReport.self, from: Data(line.utf8)) else { return nil }
       self = .end(report)
+    case "hash":
+      guard let path = object["path"] as? String, let md5 = object["md5"] as? String else { return nil }
+      self = .hash(DeepCheck.File(path: path, size: number("size"), md5: md5, modified: number("modified")))
+    case "unhashed": self = .unhashed(path: object["path"] as? String ?? "")
     case "exit": self = .exit(code: Int32(clamping: number("rc")), reason: object["reason"] as? String)
     case nil:
       if object["skipped"] as? String == "copy", let path = object["object"] as? String {

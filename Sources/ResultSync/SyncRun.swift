@@ -1,6 +1,6 @@
-internal import Foundation
-package import ProviderKit
-internal import Subprocess
+package import JobModel
+internal import ProviderKit
+internal import Synchronization
 
 /// One copy of results that a person asked for, followed to its end. The copy itself runs apart, so that it outlives
 /// whoever follows it.
@@ -12,70 +12,50 @@ package struct SyncRun: Sendable {
     package var hasJoined = false
   }
 
-  /// The command that starts or joins the copy and prints its events.
-  private let command: [String]
+  private let access: InstanceAccess
+  private let options: [String]
   private let timeout: Duration
 
-  /// On this machine, in an instance's directory.
-  package init(directory: String, isDryRun: Bool, isFinal: Bool, timeout: Duration = .seconds(24 * 3600)) {
-    var words = ["sh", directory + "/" + SyncScript.File.script, directory, "--follow"]
-    if isDryRun { words.append("--dry-run") }
-    if isFinal { words.append("--final") }
-    command = words
+  package init(
+    _ access: InstanceAccess, isDryRun: Bool, isFinal: Bool = false, timeout: Duration = .seconds(24 * 3600)
+  ) {
+    self.access = access
+    options = (isDryRun ? ["--dry-run"] : []) + (isFinal ? ["--final"] : [])
     self.timeout = timeout
   }
 
   /// - Parameter onEvent: told of each event as it comes.
   /// - Throws: `SyncError`, or `CancellationError`.
   package func follow(_ onEvent: @escaping @Sendable (SyncEvent) -> Void) async throws -> Outcome {
-    let (program, arguments) = (command[0], Array(command.dropFirst()))
-    return try await withThrowingTaskGroup(of: Outcome.self) { group in
-      group.addTask {
-        do {
-          return try await Self.follow(program, arguments, onEvent)
-        } catch let problem as SubprocessError {
-          throw SyncError(.unreachable, "the copy could not be started (\(problem.code))", remedy: "Try again.")
-        }
-      }
-      group.addTask {
-        try await Task.sleep(for: timeout)
-        throw SyncError(
-          .timedOut, "the copy has not ended within \(Int(timeout.components.seconds)) s",
-          remedy: "It goes on by itself; ask again to follow it.")
-      }
-      defer { group.cancelAll() }
-      guard let first = try await group.next() else { throw CancellationError() }
-      return first
-    }
-  }
-
-  private static func follow(
-    _ program: String, _ arguments: [String], _ onEvent: @escaping @Sendable (SyncEvent) -> Void
-  ) async throws -> Outcome {
-    let result = try await run(
-      .name(program), arguments: Arguments(arguments), input: .none, output: .sequence, error: .discarded
-    ) { execution in
-      var outcome: Outcome?
-      var latest = Outcome(report: nil, code: 74)
-      for try await line in execution.standardOutput.strings() {
-        guard let event = SyncEvent(line: line) else { continue }
+    let picture = Mutex((outcome: Outcome(report: nil, code: 74), isOver: false))
+    let words = ["sh", "./" + SyncScript.File.script, ".", "--follow"] + options
+    let code = try await access.shell(words.joined(separator: " "), timeout: timeout) { line in
+      guard let event = SyncEvent(line: line) else { return }
+      picture.withLock { picture in
         switch event {
-        case .joined: latest.hasJoined = true
-        case .end(let report): latest.report = report
+        case .joined: picture.outcome.hasJoined = true
+        case .end(let report): picture.outcome.report = report
         case .exit(let code, _):
-          latest.code = code
-          outcome = latest
+          picture.outcome.code = code
+          picture.isOver = true
         default: break
         }
-        onEvent(event)
       }
-      return outcome
+      onEvent(event)
     }
-    guard let outcome = result.closureResult else {
-      throw SyncError(
-        .unreachable, "the copy broke off without having said how it ended",
-        remedy: "Ask again; nothing is lost by that.")
-    }
-    return outcome
+    let (outcome, isOver) = picture.withLock { $0 }
+    if isOver { return outcome }
+    throw SyncError.withoutScript(access, code: code)
+  }
+
+  /// Starts a copy, unless one is under way or nothing has changed, and does not wait for its end.
+  ///
+  /// - Throws: `SyncError`, or `CancellationError`.
+  package static func start(_ access: InstanceAccess, timeout: Duration = .seconds(45)) async throws {
+    let script = SyncScript.File.script
+    let code = try await access.shell(
+      "[ -e \(script) ] || exit 66; setsid sh ./\(script) . --if-changed >/dev/null 2>&1 &", timeout: timeout
+    ) { _ in }
+    if code != 0 { throw SyncError.withoutScript(access, code: code) }
   }
 }

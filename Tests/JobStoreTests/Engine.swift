@@ -88,6 +88,10 @@ func makeFullJob(_ name: String) -> Job {
   job.attempt.phase = .finishing
   job.attempt.exitCode = -9
   job.attempt.syncedAt = at(10)
+  job.attempt.sync = SyncReport(
+    job: job.id.rawValue, attempt: job.attempt.number, result: .failing, startedAt: at(10).rawValue,
+    finishedAt: at(11).rawValue, final: false, reason: "quota", message: "full", failingSince: at(10).rawValue)
+  job.attempt.hostKey = HostKey("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIO4kOiOBYEMSd1VW0ciKRHYYzPLUdC2HTjwlzJi9ysz2 x")
   job.earlierCost = Money(units: 123_456_789)
   job.wish = TerminationWish(reason: .userRequest, message: "genug", at: at(11), finalSync: false, tries: 3)
   job.crossed = ["b50", "d5"]

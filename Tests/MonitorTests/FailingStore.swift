@@ -55,6 +55,9 @@ final class FailingStore: Store {
     try await inner.events(of: job, after: last, limit: limit)
   }
   func recentEvents(limit: Int) async throws(StoreError) -> [StoredEvent] { try await inner.recentEvents(limit: limit) }
+  func syncs(of job: JobID, limit: Int) async throws(StoreError) -> [SyncRecord] {
+    try await inner.syncs(of: job, limit: limit)
+  }
   func openRequests(of job: JobID?) async throws(StoreError) -> [JobRequest] { try await inner.openRequests(of: job) }
   func foreignVersion() async throws(StoreError) -> Int64 { try await inner.foreignVersion() }
   func dueDeliveries(

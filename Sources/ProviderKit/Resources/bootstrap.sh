@@ -25,7 +25,7 @@ command . ./job.conf || exit 65
 export CLOUDJOBS_JOB_ID="$cj_job" CLOUDJOBS_ATTEMPT="$cj_attempt" CLOUDJOBS_TOKEN="$cj_token"
 export CLOUDJOBS_MARK="$cj_token;"
 
-PHASE=booting STARTED='' FINISHED='' EXIT='' ENDED_BY='' MESSAGE='' SYNCED='' CPU_PERCENT='' LAST_MOMENT=''
+PHASE=booting STARTED='' FINISHED='' EXIT='' ENDED_BY='' MESSAGE='' SYNCED='' CPU_PERCENT='' LAST_MOMENT='' HOST_KEY=''
 STOP='' CHILD='' MONITOR='' NAP='' NEXT_BEAT=0 NEXT_SYNC=''
 
 # --- time ---
@@ -145,11 +145,23 @@ beacon() {
   [ -z "$SYNCED" ] || text="$text,\"lastSyncAt\":$SYNCED"
   [ -z "$CPU_PERCENT" ] || text="$text,\"cpuPercent\":$CPU_PERCENT"
   [ -z "$LAST_MOMENT" ] || text="$text,\"lastMoment\":$LAST_MOMENT"
+  # A machine may make its keys only after this script has begun.
+  if [ -z "$HOST_KEY" ] && { read -r kind key _ <"$cj_host_key"; } 2>/dev/null; then
+    case $kind$key in *[!A-Za-z0-9+/=-]*) ;; *) HOST_KEY="$kind $key" ;; esac
+  fi
+  [ -z "$HOST_KEY" ] || text="$text,\"hostKey\":\"$HOST_KEY\""
+  if { read -r report <sync/last.json; } 2>/dev/null; then
+    case $report in '{"version":1,"job":"'"$cj_job"'",'*'}') text="$text,\"sync\":$report" ;; esac
+  fi
+  # Whether a copy is under way only its lock can tell: one that was killed leaves everything else behind.
+  if [ -e sync/started ] && ! flock -n sync/lock true 2>/dev/null; then
+    text="$text,\"syncingSince\":$(stat -c %Y sync/started 2>/dev/null || echo 0)000"
+  fi
   uptime_cs
   NEXT_BEAT=$((UP + cj_heartbeat_cs))
   # A full disk has no room for another file, but this one has its block.
   { printf '%s}\n' "$text" >"beacon.$SELF" && mv -f "beacon.$SELF" beacon.json; } 2>/dev/null ||
-    { rm -f "beacon.$SELF" && printf '%-1500s\n' "$text}" 1<>beacon.json; } 2>/dev/null
+    { rm -f "beacon.$SELF" && printf '%-3000s\n' "$text}" 1<>beacon.json; } 2>/dev/null
 }
 
 # --- monitor: heartbeats, limits and notices, in a process of its own so that the script can wait for the command ---
@@ -281,25 +293,51 @@ reason_of_end() {
   fi
 }
 
+# Whether what kept the last sync from success may go by itself.
+may_pass() {
+  case $(sed -n 's/.*"reason":"\([a-z_]*\)".*/\1/p' sync/last.json 2>/dev/null) in
+    network | rate_limit | changing | missing | interrupted | killed | other) return 0 ;;
+    *) return 1 ;;
+  esac
+}
+
+# Waits for another try of the last sync. 1 if there is no time for one.
+pause_sync() {
+  uptime_cs
+  retry_at=$((UP + 1500))
+  [ $retry_at -lt "$retry_until" ] || return 1
+  while [ "$UP" -lt $retry_at ]; do
+    [ ! -e no-final-sync ] || return 1
+    nap 20
+    uptime_cs
+  done
+}
+
 final_sync() {
   if [ -z "$cj_final_sync" ] || [ -e no-final-sync ]; then return 0; fi
   [ "$SELF" != $$ ] || start_monitor heartbeats
-  (trap - TERM INT HUP USR1 && exec sh -c "$cj_final_sync") </dev/null >>sync.log 2>&1 &
-  CHILD=$!
   uptime_cs
   sync_until=$((UP + cj_final_sync_cs)) sync_problem=''
-  while stat_of "$CHILD" && [ "$STATE" != Z ]; do
-    uptime_cs
-    if [ -e no-final-sync ] || [ "$UP" -ge "$sync_until" ]; then
-      sync_problem='the last sync was not finished'
-      stop_monitor
-      end_processes
-      break
-    fi
-    nap 20
+  # Somebody who asked for the end waits for it.
+  retry_until=$sync_until
+  [ ! -e terminate ] || retry_until=$((UP + 6000))
+  while :; do
+    (trap - TERM INT HUP USR1 && exec sh -c "$cj_final_sync") </dev/null >>sync.log 2>&1 &
+    CHILD=$!
+    while stat_of "$CHILD" && [ "$STATE" != Z ]; do
+      uptime_cs
+      if [ -e no-final-sync ] || [ "$UP" -ge "$sync_until" ]; then
+        sync_problem='the last sync was not finished'
+        stop_monitor
+        end_processes
+        break
+      fi
+      nap 20
+    done
+    wait "$CHILD"
+    sync_code=$?
+    if [ $sync_code = 0 ] || [ -n "$sync_problem" ] || ! may_pass || ! pause_sync; then break; fi
   done
-  wait "$CHILD"
-  sync_code=$?
   stop_monitor
   if [ -n "$sync_problem" ] || [ $sync_code -ne 0 ]; then
     why=$(sed -n 's/.*"message":"\([^"\\]*\).*/\1/p' sync/last.json 2>/dev/null)
