@@ -138,11 +138,23 @@ package struct CommandContext: Sendable {
 
   var syncSettings: SyncSettings {
     let sync = settings.sync
-    return SyncSettings(
+    var copies = SyncSettings(
       rclone: sync.rclone, interval: sync.interval, exclude: sync.exclude,
       maximumBytes: sync.maximumMegabytes.map { Int64($0) * 1_000_000 }, includesInputs: sync.inputs,
       packFiles: sync.pack, finalLimit: sync.finalLimit)
+    copies.environment = environment.filter { Self.rcloneVariables.contains($0.key) && !$0.value.isEmpty }
+    if copies.environment["RCLONE_CONFIG"] == nil, let folder = environment["XDG_CONFIG_HOME"] {
+      let file = folder + "/rclone/rclone.conf"
+      if FileManager.default.fileExists(atPath: file) { copies.environment["RCLONE_CONFIG"] = file }
+    }
+    return copies
   }
+
+  /// Where rclone finds its remotes and its way out. The password of its configuration would be a secret.
+  private static let rcloneVariables: Set = [
+    "RCLONE_CONFIG", "RCLONE_CA_CERT", "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY",
+    "http_proxy", "NO_PROXY", "no_proxy",
+  ]
 
   /// Where the results of a new job go, as rclone names it; nil if nothing is copied.
   ///
@@ -196,8 +208,6 @@ package struct CommandContext: Sendable {
     settings.ssh = local.sshHost.map { host in
       LocalSettings.SSH(host: host, port: local.sshPort, hostKeyFile: absolute(local.sshHostKey))
     }
-    // Where rclone finds its remotes is no secret; its password would be one.
-    settings.environment["RCLONE_CONFIG"] = environment["RCLONE_CONFIG"]
     // Somebody who runs the folder that holds the database means its inputs, not the database, nor a link to it.
     let folder = LexicalPath.folder(of: databasePath)
     let entry = LexicalPath.absolute(

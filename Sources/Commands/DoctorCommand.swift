@@ -3,7 +3,6 @@ internal import Configuration
 internal import Foundation
 internal import JobModel
 internal import JobStore
-internal import ResultSync
 internal import Transport
 
 package struct DoctorCommand: AsyncParsableCommand {
@@ -100,35 +99,10 @@ enum Doctor {
     }
     findings.append(library(isNeeded: !context.settings.notifiers.isEmpty))
     findings.append(instances(in: context.localDirectory))
-    findings.append(try await results(context))
+    findings += try await Doctor.results(context)
+    findings += await Doctor.ssh(context)
     findings += await database(context)
     return findings
-  }
-
-  /// Whether results can be copied: rclone, and the remote that the configuration names.
-  static func results(_ context: CommandContext) async throws -> Finding {
-    let sync = context.settings.sync
-    guard let remote = sync.remote else {
-      return Finding(
-        check: "results", result: .warning, message: "sync.remote is not set, so results stay on their instances",
-        remedy: "Name a folder or an rclone remote in config.json (docs/configuration.md)")
-    }
-    do {
-      let rclone = RcloneFolder(program: sync.rclone, folder: remote, timeout: .seconds(20))
-      let version = try await rclone.version()
-      guard !CommandContext.isLocal(remote), !remote.contains(",") else {
-        return Finding(check: "results", result: .good, message: "\(remote), by \(version)")
-      }
-      let name = String(remote.prefix { $0 != ":" })
-      guard try await rclone.remotes().contains(name) else {
-        return Finding(
-          check: "results", result: .bad, message: "\(version) has no remote '\(printable(name))'",
-          remedy: "Make it with: rclone config   (or correct sync.remote)")
-      }
-      return Finding(check: "results", result: .good, message: "remote \(name), by \(version)")
-    } catch let error as SyncError {
-      return Finding(check: "results", result: .bad, message: error.message, remedy: error.remedy)
-    }
   }
 
   /// libcurl carries the alerts. It is loaded at the first one, which is late to learn that it is missing.
@@ -205,6 +179,10 @@ enum Doctor {
       ("sh", "runs the calculations", "Install a POSIX shell: apt install dash", .bad),
       ("awk", "finds the processes of an instance", "apt install mawk", .bad),
       ("grep", "finds the processes of an instance", "apt install grep", .bad),
+      ("find", "finds the results", "apt install findutils", .bad),
+      ("flock", "lets only one copy of results run", "apt install util-linux", .bad),
+      ("setsid", "starts copies of results apart", "apt install util-linux", .bad),
+      ("tar", "packs small results", "apt install tar", .warning),
       ("curl", "fetches inputs from the web", "apt install curl", .warning),
     ]
     var findings = needed.map { program in
@@ -224,12 +202,14 @@ enum Doctor {
     return findings
   }
 
-  /// What bootstrap.sh calls of them.
+  /// What bootstrap.sh and sync.sh call of them.
   private static let coreutils = [
-    "chmod", "cp", "cut", "date", "env", "head", "ln", "ls", "mkdir", "mv", "rm", "sleep", "tr",
+    "chmod", "comm", "cp", "cut", "date", "env", "head", "ln", "ls", "mkdir", "mv", "rm", "sleep", "sort", "stat",
+    "tail",
+    "timeout", "touch", "tr",
   ]
 
-  private static func find(_ name: String, _ environment: [String: String]) -> String? {
+  static func find(_ name: String, _ environment: [String: String]) -> String? {
     let paths = (environment["PATH"] ?? "/usr/local/bin:/usr/bin:/bin").split(separator: ":")
     return paths.map { "\($0)/\(name)" }.first { FileManager.default.isExecutableFile(atPath: $0) }
   }

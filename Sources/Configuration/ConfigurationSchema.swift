@@ -13,7 +13,8 @@ package enum ConfigurationSchema {
       Schema.Field("store", .object(store), "Where jobs are remembered."),
       Schema.Field("watch", .object(watch), "How closely `cloudjobs watch` looks, and when it gives up."),
       Schema.Field("sync", .object(sync), "Bringing results to Google Drive."),
-      Schema.Field("ssh", .object(ssh), "How instances are reached; jump hosts and agents are your own ssh configuration's."),
+      Schema.Field(
+        "ssh", .object(ssh), "How instances are reached; jump hosts and agents are your own ssh configuration's."),
       Schema.Field("alerts", .object(alerts), "Which events become messages, and for whom."),
       Schema.Field(
         "notifiers", .map(keys: .name, values: .variants(notifiers), sensitiveKeys: false),
@@ -134,7 +135,8 @@ package enum ConfigurationSchema {
     ),
     Schema.Field(
       "ssh_host", .text(.host),
-      "Reaches the instances of this machine through its ssh server at this address, as in a cloud; otherwise directly."),
+      "Reaches the instances of this machine through its ssh server at this address, as in a cloud; otherwise directly."
+    ),
     Schema.Field("ssh_port", .integer(1...65_535), "The port of that server."),
     Schema.Field("ssh_user", .text(.line), "The user for that server; otherwise ssh's own choice."),
     Schema.Field(

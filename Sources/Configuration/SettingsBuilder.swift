@@ -13,7 +13,8 @@ struct SettingsBuilder {
   mutating func build(warnings: [Mistake]) -> Settings {
     Settings(
       hardware: section("hardware"), aws: section("aws"), gcp: section("gcp"), azure: section("azure"),
-      docker: section("docker"), local: local(), store: store(), watch: watch(), sync: sync(), ssh: ssh(), alerts: alerts(),
+      docker: section("docker"), local: local(), store: store(), watch: watch(), sync: sync(), ssh: ssh(),
+      alerts: alerts(),
       notifiers: notifiers(), file: layers.file, values: layers.values, warnings: warnings)
   }
 

@@ -115,4 +115,32 @@ package enum SyncTrouble: String, Sendable, Hashable, CaseIterable, Codable {
       false
     }
   }
+
+  /// What rclone's words mean, as sync.sh reads them too; its exit codes say little and differ between its versions.
+  package init(said text: String) {
+    let text = text.lowercased()
+    func has(_ words: String...) -> Bool { words.contains { text.contains($0) } }
+    if has("didn't find section", "failed to create file system", "unknown remote type") {
+      self = .configuration
+    } else if has("invalid_grant", "couldn't fetch token", "token expired", "empty token") {
+      self = .revoked
+    } else if has("storagequotaexceeded", "storage quota") {
+      self = .quota
+    } else if has("upload limit", "dailylimitexceeded") {
+      self = .dailyLimit
+    } else if has("error 401", "unauthorized", "permission denied", "insufficientpermissions") {
+      self = .unauthorized
+    } else if has("ratelimitexceeded", "rate limit") {
+      self = .rateLimit
+    } else if has(
+      "no such host", "connection refused", "i/o timeout", "connection reset", "network is unreachable",
+      "tls handshake", "did not answer")
+    {
+      self = .network
+    } else if has("directory not found", "object not found") {
+      self = .notFound
+    } else {
+      self = .other
+    }
+  }
 }

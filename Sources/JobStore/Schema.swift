@@ -14,7 +14,9 @@ struct Schema: Sendable {
   /// "cjob": tells our files from those of other programs (`PRAGMA application_id`).
   static let applicationID: Int32 = 0x636a_6f62
 
-  static let current = Schema(steps: [Step { try $0.execute(sql: v1) }, Step { try $0.execute(sql: v2) }, Step { try v3($0) }])
+  static let current = Schema(steps: [
+    Step { try $0.execute(sql: v1) }, Step { try $0.execute(sql: v2) }, Step { try v3($0) },
+  ])
 
   /// Takes a file from whichever version it has to this one, in the caller's transaction.
   func migrate(_ db: Database, from version: Int) throws {

@@ -79,7 +79,8 @@ package struct BootstrapJob: Sendable, Hashable {
     request: LaunchRequest, inputs: [Input], limits: InstanceLimits, heartbeatInterval: Duration,
     noticeInterval: Duration = .seconds(1), grace: Duration, syncInterval: Duration? = nil,
     finalSync: String? = nil,
-    finalSyncLimit: Duration = .seconds(900), hostKeyFile: String = Self.standardHostKeyFile, shutdown: String? = nil, inputRetries: Int = 5,
+    finalSyncLimit: Duration = .seconds(900), hostKeyFile: String = Self.standardHostKeyFile, shutdown: String? = nil,
+    inputRetries: Int = 5,
     skipped: [String] = []
   ) {
     self.request = request

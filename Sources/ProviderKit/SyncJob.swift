@@ -39,11 +39,13 @@ package struct SyncJob: Sendable, Hashable {
   package var packBytes: Int64
   /// After this long a copy is given up.
   package var limit: Duration
+  /// Variables that rclone gets, such as `RCLONE_CONFIG`; none may be a secret.
+  package var environment: [String: String]
 
   package init(
     job: JobID, attempt: Int, rclone: String = "rclone", remote: String, exclude: [String] = [],
     maximumBytes: Int64? = nil, includesInputs: Bool = false, packFiles: Int? = nil, packBytes: Int64 = 1_048_576,
-    limit: Duration = .seconds(3600)
+    limit: Duration = .seconds(3600), environment: [String: String] = [:]
   ) {
     self.job = job
     self.attempt = attempt
@@ -55,6 +57,7 @@ package struct SyncJob: Sendable, Hashable {
     self.packFiles = packFiles
     self.packBytes = packBytes
     self.limit = limit
+    self.environment = environment
   }
 
   /// The text of `sync.conf` for an instance in this directory.
@@ -64,12 +67,16 @@ package struct SyncJob: Sendable, Hashable {
   package func configuration(directory: String, source: String? = nil) throws(ProviderError) -> String {
     let source = source ?? directory + "/" + BootstrapScript.File.work
     let patterns = exclude.filter { !$0.isEmpty }
-    guard !([remote, rclone, directory, source] + patterns).contains(where: { $0.utf8.contains(0) || $0.contains("\n") }) else {
+    guard
+      !([remote, rclone, directory, source] + patterns).contains(where: { $0.utf8.contains(0) || $0.contains("\n") })
+    else {
       throw ProviderError(
         .invalid, "the remote, the program or a pattern of the results' copies holds a line break",
         remedy: "Correct the section sync of the configuration")
     }
-    return [
+    let exports = environment.filter { BootstrapJob.isVariableName($0.key) && !$0.value.utf8.contains(0) }
+      .sorted { $0.key < $1.key }.map { "export \($0.key)=\(quoted($0.value))" }
+    let lines = [
       "cs_job=" + quoted(job.rawValue),
       "cs_attempt=\(attempt)",
       "cs_rclone=" + quoted(rclone),
@@ -87,6 +94,7 @@ package struct SyncJob: Sendable, Hashable {
       "cs_transfers=4",
       // Listings of Google Drive lag behind for some time.
       "cs_relist_s=10",
-    ].joined(separator: "\n") + "\n"
+    ]
+    return (lines + exports).joined(separator: "\n") + "\n"
   }
 }

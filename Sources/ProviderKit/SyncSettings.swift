@@ -10,6 +10,8 @@ package struct SyncSettings: Sendable, Hashable {
   package var packFiles: Int?
   /// How long the last copy may take.
   package var finalLimit: Duration
+  /// What rclone finds its configuration and its way out by, on instances that share this machine.
+  package var environment: [String: String] = [:]
 
   package init(
     rclone: String = "rclone", interval: Duration = .seconds(300), exclude: [String] = [], maximumBytes: Int64? = nil,
@@ -29,6 +31,6 @@ package struct SyncSettings: Sendable, Hashable {
     guard let remote = request.spec.gdrivePath, !remote.isEmpty else { return nil }
     return SyncJob(
       job: request.job, attempt: request.attempt, rclone: rclone, remote: remote, exclude: exclude,
-      maximumBytes: maximumBytes, includesInputs: includesInputs, packFiles: packFiles)
+      maximumBytes: maximumBytes, includesInputs: includesInputs, packFiles: packFiles, environment: environment)
   }
 }

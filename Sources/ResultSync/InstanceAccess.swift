@@ -81,7 +81,8 @@ package enum InstanceAccess: Sendable, Hashable {
     guard place.hostKey != nil || settings.hostKeys == .acceptNew else {
       throw SyncError(
         .refused, "the instance has not published its ssh host key yet",
-        remedy: "Wait for its next report (cloudjobs status JOB), or set ssh.host_keys to accept_new to trust the first")
+        remedy: "Wait for its next report (cloudjobs status JOB), or set ssh.host_keys to accept_new to trust the first"
+      )
     }
     try PrivateFolder.make(settings.stateFolder)
     try PrivateFolder.make(settings.runtimeFolder)
@@ -96,28 +97,33 @@ package enum InstanceAccess: Sendable, Hashable {
     options.teardownSequence = [.gracefulShutDown(allowedDurationToNextStep: .seconds(1))]
     do {
       let result = try await Subprocess.run(
-        .name(program), arguments: Arguments(arguments),
+        executable(program), arguments: Arguments(arguments),
         platformOptions: options, input: .string(script), output: .sequence, error: .string(limit: 256 * 1024)
-      ) { execution -> Int32? in
+      ) { execution -> (code: Int32?, hasSpoken: Bool) in
         var code: Int32?
+        var hasSpoken = false
         for try await line in execution.standardOutput.strings() {
           let text = line.hasSuffix("\n") ? String(line.dropLast()) : line
           if text.hasPrefix(Self.closing) {
             code = Int32(text.dropFirst(Self.closing.count).prefix { $0 != "}" })
           } else if !text.isEmpty {
+            hasSpoken = true
             onLine(text)
           }
         }
-        return code
+        return (code, hasSpoken)
       }
-      if let code = result.closureResult { return code }
+      let (code, hasSpoken) = result.closureResult
+      if let code { return code }
       try Task.checkCancellation()
       let said = result.standardError
       guard case .ssh = self else {
         throw SyncError(
           .broken, "the copy broke off without having said how it ended", remedy: "Ask again; nothing is lost by that")
       }
-      throw SSHFailure(said: said).error(name, said: said)
+      // A connection that was shared may end without a word of ssh.
+      let failure = SSHFailure(said: said)
+      throw (hasSpoken && failure == .other ? .broken : failure).error(name, said: said)
     } catch let problem as SubprocessError {
       if problem.code == .executableNotFound {
         throw SyncError(

@@ -32,7 +32,8 @@ enum PrivateFolder {
     // What can't be read is written anew.
     if let known = FileManager.default.contents(atPath: path), known == Data(text.utf8) { return }
     let new = "\(path).\(getpid())"
-    guard FileManager.default.createFile(atPath: new, contents: Data(text.utf8), attributes: [.posixPermissions: 0o600]),
+    guard
+      FileManager.default.createFile(atPath: new, contents: Data(text.utf8), attributes: [.posixPermissions: 0o600]),
       rename(new, path) == 0
     else { throw SyncError(.notSetUp, "\(path) can't be written", remedy: "Make room, or see its permissions") }
   }

@@ -77,12 +77,27 @@ package struct RcloneFolder: Sendable {
     return .free(free.int64Value)
   }
 
-  /// The names of the remotes that rclone is configured with.
+  /// The remotes of rclone's configuration, and those that the environment defines, of which only the name is known.
   ///
   /// - Throws: `SyncError`, or `CancellationError`.
-  package func remotes() async throws -> [String] {
+  package func remotes() async throws -> [RcloneRemote] {
     let bytes = try await output(["listremotes"], isThere: { _ in true }) ?? []
-    return String(decoding: bytes, as: UTF8.self).split(separator: "\n").map { String($0.prefix { $0 != ":" }) }
+    let names = String(decoding: bytes, as: UTF8.self).split(separator: "\n").map { String($0.prefix { $0 != ":" }) }
+    let described = RcloneRemote.all(try await output(["config", "dump"], isThere: { _ in true }) ?? []) ?? []
+    return described
+      + names.filter { name in !described.contains { $0.name == name } }.map { RcloneRemote(name: $0, type: "") }
+  }
+
+  /// Asks the remote itself, which shows whether its token works.
+  ///
+  /// - Throws: `SyncError`, or `CancellationError`.
+  package func ping() async throws {
+    let remote = String(folder.prefix { $0 != ":" }) + ":"
+    // A remote that knows no `about` answers at least with its first folders.
+    do { _ = try await output(["about", "--json", remote], isThere: { _ in true }) } catch let error as SyncError {
+      guard error.message.contains("doesn't support about") else { throw error }
+      _ = try await output(["lsf", "--max-depth", "1", "--dirs-only", remote], isThere: { _ in true })
+    }
   }
 
   /// What rclone prints; nil if what was asked for is not there, which its exit code tells.
@@ -97,7 +112,7 @@ package struct RcloneFolder: Sendable {
       group.addTask {
         do {
           let result = try await run(
-            .name(self.program), arguments: Arguments(standard + arguments), platformOptions: settings,
+            executable(self.program), arguments: Arguments(standard + arguments), platformOptions: settings,
             output: .bytes(limit: 64 * 1024 * 1024), error: .string(limit: 64 * 1024))
           guard case .exited(let code) = result.terminationStatus else {
             throw SyncError(.unreachable, "rclone was ended by a signal", remedy: "Try again.")

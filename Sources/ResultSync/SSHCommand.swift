@@ -28,7 +28,7 @@ package struct SSHCommand: Sendable, Hashable {
     if let file = settings.configFile { words += ["-F", file] }
     let options = [
       "BatchMode=yes", "ConnectTimeout=\(max(1, settings.connectTimeout.components.seconds))",
-      "ServerAliveInterval=5", "ServerAliveCountMax=3",
+      "ServerAliveInterval=\(max(1, settings.aliveInterval.components.seconds))", "ServerAliveCountMax=3",
       "UserKnownHostsFile=" + Self.quoted(knownHosts), "GlobalKnownHostsFile=none", "HostKeyAlias=\(place.alias)",
       "CheckHostIP=no", "UpdateHostKeys=no",
       "StrictHostKeyChecking=" + (place.hostKey == nil && settings.hostKeys == .acceptNew ? "accept-new" : "yes"),

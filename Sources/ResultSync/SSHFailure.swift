@@ -34,7 +34,10 @@ package enum SSHFailure: Sendable, Hashable, CaseIterable {
       "operation timed out", "host is down", "name or service not known")
     {
       self = .unreachable
-    } else if has("connection closed", "connection reset", "broken pipe", "not responding", "kex_exchange") {
+    } else if has(
+      "connection closed", "closed by remote host", "shared connection to", "connection reset", "broken pipe",
+      "not responding", "kex_exchange")
+    {
       self = .broken
     } else {
       self = .other

@@ -20,6 +20,8 @@ package struct SSHSettings: Sendable, Hashable {
   package var connectTimeout: Duration
   /// How long a connection that nobody uses is kept for the next command.
   package var persist: Duration
+  /// How often a connection is asked whether it lives; after three silences it is given up.
+  package var aliveInterval: Duration = .seconds(5)
   /// The folder of control sockets: short, since a socket's path holds about a hundred bytes, and private.
   package var runtimeFolder: String
   /// The folder in which the host keys of instances are kept.

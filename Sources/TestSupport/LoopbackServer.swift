@@ -57,6 +57,16 @@ package final class LoopbackServer: Sendable {
     return try await body(server)
   }
 
+  /// Says a line to a server that takes orders on its standard input.
+  package func say(_ line: String) throws {
+    try lifeline.fileHandleForWriting.write(contentsOf: Data((line + "\n").utf8))
+  }
+
+  /// Closes its standard input, which asks it to end.
+  package func hangUp() { try? lifeline.fileHandleForWriting.close() }  // closed already is as good
+
+  package var isRunning: Bool { process.withLock { $0.isRunning } }
+
   /// Kills the server. May be called twice.
   package func stop() {
     process.withLock { process in

@@ -73,6 +73,7 @@ private struct World {
           case .find(let sequence): .notFound(sequence: sequence)
           case .observe(let sequence): .observed(sequence: sequence, .known(.init(state: .terminated)))
           case .terminate(let sequence, _): .terminateAccepted(sequence: sequence)
+          case .sync(let sequence): .syncAnswered(sequence: sequence)
           case .discard: nil
           }
         if let input, let fault = send(input) { return fault }
@@ -168,6 +169,7 @@ private struct World {
       case .terminate(let sequence, _):
         return Bool.random(using: &generator)
           ? .terminateAccepted(sequence: sequence) : .terminateFailed(sequence: sequence, "throttled")
+      case .sync(let sequence): return .syncAnswered(sequence: sequence)
       case .discard: return .tick
       }
     }
@@ -212,10 +214,21 @@ private struct World {
     let ends: [String?] = [
       nil, nil, nil, nil, "preempted", "idle", "budget", "bootstrap_error", "terminated", "nonsense",
     ]
-    return beacon(
+    var beacon = beacon(
       Beacon.Phase.allCases.randomElement(using: &generator)!,
       at: moments.randomElement(using: &generator)! ?? now, attempt: Int.random(in: 1...2, using: &generator),
       started: moments.randomElement(using: &generator)!, finished: moments.randomElement(using: &generator)!,
       exit: exits.randomElement(using: &generator)!, endedBy: ends.randomElement(using: &generator)!)
+    if Bool.random(using: &generator) {
+      let began = (moments.randomElement(using: &generator)! ?? now).rawValue
+      beacon.sync = SyncReport(
+        job: "a1b2c3d4", attempt: Int.random(in: 1...2, using: &generator),
+        result: SyncReport.Result.allCases.randomElement(using: &generator)!, startedAt: began,
+        finishedAt: began + Int64.random(in: -5...60_000, using: &generator),
+        final: Bool.random(using: &generator),
+        reason: ["quota", "network", "nonsense", nil].randomElement(using: &generator)!)
+      beacon.lastSyncAt = moments.randomElement(using: &generator)!?.rawValue
+    }
+    return beacon
   }
 }

@@ -2,10 +2,11 @@ import JobModel
 
 let epoch = Timestamp(seconds: 1_800_000_000)
 
-func makeJob(budget: Budget? = nil, at: Timestamp = epoch) -> Job {
+func makeJob(budget: Budget? = nil, results: String? = nil, at: Timestamp = epoch) -> Job {
   Job(
     id: JobID("a1b2c3d4")!, provider: .local,
-    spec: JobSpec(name: "water", directory: "/data/water", command: "sh run.sh"), budget: budget, createdAt: at)
+    spec: JobSpec(name: "water", directory: "/data/water", command: "sh run.sh", gdrivePath: results), budget: budget,
+    createdAt: at)
 }
 
 func makeLaunched(_ id: String = "i-1", price: HourlyPrice = HourlyPrice("3.60")!, at: Timestamp = epoch) -> Launched {

@@ -176,7 +176,7 @@ struct SyncScriptTests {
       _ = try await holder.outcome()
       try ground.write("one", "11")
       let events = Events()
-      let outcome = try await SyncRun(directory: ground.directory, isDryRun: false, isFinal: false).follow {
+      let outcome = try await SyncRun(.here(directory: ground.directory), isDryRun: false).follow {
         events.add($0)
       }
       #expect(outcome.code == 0 && outcome.report?.result == .synced)
