@@ -15,7 +15,7 @@ extension CommandContext {
   /// The way to a job's instance. Without a `method` it is ssh, unless the instance is on this machine.
   ///
   /// - Throws: `CommandError` that names what is missing, and the remedy.
-  func access(to job: Job, by method: AccessMethod?) throws -> InstanceAccess {
+  func access(to job: Job, by method: AccessMethod?) async throws -> InstanceAccess {
     guard let reference = InstanceReference(job) else {
       throw CommandError(.noInput, "job \(job.id) has no instance (it is \(job.state.rawValue)), so it has no results")
     }
@@ -27,6 +27,10 @@ extension CommandContext {
     }
     if method != .local, var place = (provider as? any SSHReachable)?.place(of: reference) {
       place.hostKey = job.attempt.hostKey
+      // Without a watcher nobody has read it yet.
+      if place.hostKey == nil, case .known(let report)? = await provider.observe([reference])[reference.token] {
+        place.hostKey = report.beacon?.hostKey.flatMap(HostKey.init)
+      }
       place.user = place.user ?? sshUser(job.provider)
       return .ssh(place, sshSettings)
     }

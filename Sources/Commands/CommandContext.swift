@@ -227,7 +227,7 @@ package struct CommandContext: Sendable {
       logger: logger ?? self.logger, hooks: hooks,
       startSync: { job in
         do {
-          try await SyncRun.start(try access(to: job, by: nil))
+          try await SyncRun.start(try await access(to: job, by: nil))
           return nil
         } catch {
           return CommandError(error).message

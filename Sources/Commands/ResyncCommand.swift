@@ -52,7 +52,7 @@ package struct ResyncCommand: AsyncParsableCommand {
     let store = try await context.openForReading()
     let job = try await context.resolve(argument.job, in: store)
     await store.close()
-    let access = try way(to: job, context)
+    let access = try await way(to: job, context)
     if checkSpace, try await !hasSpace(access, job, context) { return }
     let view = ResyncView(context, isDryRun: dryRun)
     let outcome: SyncRun.Outcome
@@ -77,9 +77,9 @@ package struct ResyncCommand: AsyncParsableCommand {
   }
 
   /// The way to the results, after everything that speaks against a copy was said.
-  private func way(to job: Job, _ context: CommandContext) throws -> InstanceAccess {
+  private func way(to job: Job, _ context: CommandContext) async throws -> InstanceAccess {
     if let from { return try LocalResults.prepare(job, folder: from, context) }
-    let access = try context.access(to: job, by: method)
+    let access = try await context.access(to: job, by: method)
     if case .here(let directory) = access {
       guard FileManager.default.fileExists(atPath: directory + "/" + SyncScript.File.configuration) else {
         throw CommandError(

@@ -46,7 +46,7 @@ package struct VerifyCommand: AsyncParsableCommand {
     guard let manifest = results.evidence.manifest, let verdict = results.evidence.verdict else {
       throw CommandError(.noInput, "nothing of job \(job.id) was copied to \(printable(folder)) yet")
     }
-    let comparison = deep ? try await DeepCheck.run(manifest, try context.access(to: job, by: method)) : nil
+    let comparison = deep ? try await DeepCheck.run(manifest, try await context.access(to: job, by: method)) : nil
     show(results, comparison, now, context)
     guard verdict.isWhole else {
       try await ResultsDamage.tell(job, manifest, verdict, context)

@@ -95,10 +95,12 @@ package enum InstanceAccess: Sendable, Hashable {
   ) async throws -> Int32 {
     var options = PlatformOptions()
     options.teardownSequence = [.gracefulShutDown(allowedDurationToNextStep: .seconds(1))]
+    let input = try openedText(script)
     do {
       let result = try await Subprocess.run(
         executable(program), arguments: Arguments(arguments),
-        platformOptions: options, input: .string(script), output: .sequence, error: .string(limit: 256 * 1024)
+        platformOptions: options, input: .fileDescriptor(input, closeAfterSpawningProcess: true), output: .sequence,
+        error: .string(limit: 256 * 1024)
       ) { execution -> (code: Int32?, hasSpoken: Bool) in
         var code: Int32?
         var hasSpoken = false

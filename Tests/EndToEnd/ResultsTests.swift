@@ -21,11 +21,11 @@ struct ResultsTests {
       #expect(Set(files) == ["answer", "sub/part", "_cs/output.log"])
       #expect(status["last_sync_at"] is String)
       let verified = try await place.cloudjobs("verify", id)
-      #expect(verified.code == 0 && verified.output.contains("Final and whole"))
+      #expect(verified.code == 0 && verified.output.contains("Results: final, and whole"))
       // Somebody spoils a file.
       try place.write("results/\(id)/answer", "43\n")
       let damaged = try await place.cloudjobs("verify", id)
-      #expect(damaged.code == 65 && damaged.output.contains("Damaged: answer"), "\(damaged)")
+      #expect(damaged.code == 65 && damaged.output.contains("missing or different: answer"), "\(damaged)")
       // What the instance left behind mends it.
       #expect(try await place.cloudjobs("resync", id).code == 64)
       #expect(try await place.cloudjobs("resync", id, "--force").code == 0)
