@@ -138,7 +138,7 @@ struct StatusReportTests {
     #expect(!job.isEmpty)
     #expect(
       Set(document.keys).subtracting(job.keys) == [
-        "observation", "input_files", "log_file", "results", "synced_results", "events", "undelivered_alerts",
+        "observation", "input_files", "log_file", "results", "synced_results", "syncs", "events", "undelivered_alerts",
         "watched",
       ])
     #expect(document["results"] == .null)

@@ -499,6 +499,8 @@ struct AlertRuleTests {
     let expected: [Event.Kind: AlertRule] = [
       .failed: .jobFailed, .launchFailed: .launchFailed, .completed: .jobCompleted, .terminated: .jobTerminated,
       .costThreshold: .costThreshold, .budgetReached: .budgetReached, .heartbeatLost: .heartbeatLost,
+      .syncFailing: .syncFailing, .syncStale: .syncStale, .finalSyncMissing: .finalSyncIncomplete,
+      .resultsDamaged: .resultsDamaged,
     ]
     for kind in Event.Kind.allCases {
       let event = Event(job: makeJob().id, attempt: 1, at: epoch, kind: kind, message: "m")

@@ -25,6 +25,28 @@ import Testing
     }
   }
 
+  @Test(arguments: Engine.allCases) func eachCopyOfResultsIsRememberedOnce(_ engine: Engine) async throws {
+    try await engine.run { store in
+      var job = makeJob("job1")
+      let lease = try #require(try await store.insert(job, events: [], owner: a, at: at(0)))
+      func report(_ result: SyncReport.Result, _ second: Int64) -> SyncReport {
+        SyncReport(
+          job: "job1", attempt: 1, result: result, startedAt: at(second).rawValue, finishedAt: at(second + 1).rawValue,
+          final: false, files: 2, bytes: 20, reason: result == .failing ? "quota" : nil)
+      }
+      // The same one is seen in many beacons; one that changed nothing is no news.
+      for sync in [report(.synced, 1), report(.synced, 1), report(.unchanged, 2), report(.failing, 3)] {
+        job.attempt.sync = sync
+        #expect(try await store.commit([LeasedChange(lease, Change(job: job))], at: at(9)).isEmpty)
+      }
+      let syncs = try await store.syncs(of: job.id, limit: 10)
+      #expect(syncs.map(\.result) == [.failing, .synced] && syncs.map(\.at) == [at(3), at(1)])
+      #expect(syncs.first?.message == "quota" && syncs.last?.bytes == 20)
+      #expect(try await store.syncs(of: job.id, limit: 1).count == 1)
+      #expect(try await store.syncs(of: id("job2"), limit: 1).isEmpty)
+    }
+  }
+
   @Test(arguments: Engine.allCases) func specProviderAndCreationStay(_ engine: Engine) async throws {
     try await engine.run { store in
       let lease = try #require(try await store.insert(makeJob("job1"), events: [], owner: a, at: at(0)))

@@ -50,6 +50,7 @@ import Testing
         cj_sync_cs=
         cj_final_sync=''
         cj_final_sync_cs=90000
+        cj_host_key='/etc/ssh/ssh_host_ed25519_key.pub'
         cj_shutdown=''
         cj_retries=5
         cj_skip=''
