@@ -2,6 +2,7 @@ package import ArgumentParser
 internal import JobModel
 internal import JobStore
 internal import ProviderKit
+internal import ResultSync
 
 package struct StatusCommand: AsyncParsableCommand {
   package static let configuration = CommandConfiguration(
@@ -34,6 +35,11 @@ package struct StatusCommand: AsyncParsableCommand {
     switch context.format {
     case .json: context.console.out(JSONText.pretty(report.document))
     case .text: context.console.out(report.text(context.console).joined(separator: "\n"))
+    }
+    if let evidence = report.results?.evidence, report.results?.state == .damaged, let manifest = evidence.manifest,
+      let verdict = evidence.verdict
+    {
+      try await ResultsDamage.tell(job, manifest, verdict, context)
     }
   }
 }

@@ -26,7 +26,11 @@ package struct Attempt: Sendable, Hashable {
   /// Everything that was written up to then is on the remote.
   package var syncedAt: Timestamp?
   /// How the latest copy of the results went.
-  package var sync: SyncReport?
+  package var sync: SyncReport? {
+    get { boxedSync.value }
+    set { boxedSync = Boxed(newValue) }
+  }
+  private var boxedSync = Boxed<SyncReport>.nothing
   /// What the instance's ssh server must show.
   package var hostKey: HostKey?
 

@@ -75,4 +75,78 @@ struct ResultsTests {
       #expect(try await place.cloudjobs("verify", id).code == 66)
     }
   }
+
+  @Test(
+    "Whoever is to be told hears that copies fail and why, that the last one is missing, and that results are damaged")
+  func alerts() async throws {
+    try await LoopbackServer.run("http_receiver") { hook in
+      let channel = #""notifiers": {"hook": {"type": "webhook", "url": "\#(hook.url("/ok"))", "allow_private": true}}"#
+      let good = Workplace.config(#""sync": {"remote": "./results", "interval": "1s"}"#, channel)
+      let bad = Workplace.config(
+        #""sync": {"remote": "./results", "interval": "1s", "rclone": "no-such-rclone"}"#, channel)
+      func rules() throws -> [String] {
+        try hook.records().compactMap { record in
+          guard let body = (record["body"] as? String).flatMap({ Data(base64Encoded: $0) }),
+            let message = try? JSONSerialization.jsonObject(with: body) as? [String: Any]
+          else { return nil }
+          return message["type"] as? String
+        }.sorted()
+      }
+      try await Workplace.run(config: bad) { place in
+        try place.calculation("endless", "echo first >part1; while :; do sleep 0.2; done")
+        let id = try await place.job("endless")
+        let watcher = try await place.watch()
+        try await eventually("the failure is told") { try !rules().isEmpty }
+        let status = try await place.object("status", id, "--offline")
+        #expect((status["sync"] as? [String: Any])?["reason"] as? String == "no_rclone")
+        // The wish is carried out all the same.
+        let ended = try await place.cloudjobs("terminate", id, "--force")
+        #expect(ended.code == 0, "\(ended)")
+        #expect(
+          ended.output.contains("✗ Final sync not completed: rclone is not installed on the instance")
+            && ended.errors.contains("Nothing was saved before"), "\(ended)")
+        try await eventually("the missing last copy is told") { try rules().count == 2 }
+        watcher.signal(SIGTERM)
+        _ = try await watcher.outcome()
+        #expect(try rules() == ["alert.final_sync_incomplete", "alert.sync_failing"])
+        // With an rclone that is there the results come home after all.
+        try place.write("config.json", good)
+        try place.calculation("short", "echo answer >answer")
+        let second = try await place.job("short")
+        #expect(try await place.cloudjobs("watch", "--until-idle").code == 0)
+        try place.write("results/\(second)/answer", "spoilt")
+        for _ in 0..<2 { #expect(try await place.cloudjobs("verify", second).code == 65) }
+        let results = try #require(
+          try await place.object("status", second, "--detailed")["synced_results"] as? [String: Any])
+        #expect(results["state"] as? String == "damaged" && results["damaged"] as? [String] == ["answer"])
+        #expect(try await place.cloudjobs("watch", "--until-idle").code == 0)
+        #expect(try rules() == ["alert.final_sync_incomplete", "alert.results_damaged", "alert.sync_failing"])
+      }
+    }
+  }
+
+  @Test("Results that lie on this machine only are copied by the same script, with the same manifest")
+  func fromFolder() async throws {
+    try await Workplace.run(config: Self.config) { place in
+      try place.calculation("short", "echo answer >answer")
+      #expect(try await place.cloudjobs("run", "short", "--wait").code == 0)
+      let id = try #require(try await place.objects("list").first?["job_id"] as? String)
+      try FileManager.default.removeItem(atPath: place.path("cloud_jobs.local"))
+      try FileManager.default.createDirectory(atPath: place.path("mine/sub"), withIntermediateDirectories: true)
+      try place.write("mine/sub/more", "found again")
+      try place.write("mine/x.tmp", "no")
+      let lost = try await place.cloudjobs("resync", id, "--force")
+      #expect(lost.code == 78 || lost.code == 66, "\(lost)")
+      let wrong = try await place.cloudjobs("resync", id, "--method", "local", "--from", "nowhere")
+      #expect(wrong.code == 66, "\(wrong)")
+      let plan = try await place.object("resync", id, "--method", "local", "--from", "mine", "--dry-run")
+      #expect((plan["would_copy"] as? [[String: Any]])?.compactMap { $0["path"] as? String } == ["sub/more"])
+      let copied = try await place.cloudjobs("resync", id, "--method", "local", "--from", "mine")
+      #expect(copied.code == 0, "\(copied)")
+      #expect(try String(contentsOfFile: place.path("results/\(id)/sub/more"), encoding: .utf8) == "found again")
+      // What the instance had brought home before is still there.
+      #expect(try String(contentsOfFile: place.path("results/\(id)/answer"), encoding: .utf8) == "answer\n")
+      #expect(try await place.cloudjobs("verify", id).code == 0)
+    }
+  }
 }
