@@ -27,7 +27,7 @@ final class ResyncView: Sendable {
     switch event {
     case .joined: console.note("A copy is under way already, and is followed.")
     case .plan(let files, let bytes, let excluded, let unreadable):
-      var text = "\(files) files, \(ByteText.short(bytes))"
+      var text = "\(counted(files, "file")), \(ByteText.short(bytes))"
       if excluded > 0 { text += "; \(excluded) not copied by the rules" }
       if unreadable > 0 { text += "; \(unreadable) can't be read" }
       console.note(text)
@@ -69,11 +69,11 @@ final class ResyncView: Sendable {
     let state = state.withLock { $0 }
     let place = printable(job.spec.gdrivePath ?? "-")
     guard let report = outcome.report else { return [] }
-    let size = "\(report.files ?? 0) files, \(ByteText.short(report.bytes ?? 0))"
+    let size = "\(counted(report.files ?? 0, "file")), \(ByteText.short(report.bytes ?? 0))"
     switch report.result {
     case .planned:
       let bytes = state.wouldCopy.reduce(0) { $0 + $1.bytes }
-      var lines = ["Would copy \(state.wouldCopy.count) files, \(ByteText.short(bytes)), to \(place):"]
+      var lines = ["Would copy \(counted(state.wouldCopy.count, "file")), \(ByteText.short(bytes)), to \(place):"]
       lines += state.wouldCopy.map { "  \(printable($0.path))  \(ByteText.short($0.bytes))" }
       if !state.excluded.isEmpty {
         lines.append("Not copied by the rules:")
