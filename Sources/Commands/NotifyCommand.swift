@@ -135,7 +135,8 @@ struct NotifyList: AsyncParsableCommand {
   private static func line(_ delivery: Delivery, _ context: CommandContext) -> String {
     let color: Console.Color =
       switch delivery.state {
-      case .pending: .yellow
+      case .pending, .waiting: .yellow
+      case .skipped: .dim
       case .delivered: .green
       case .dead: .red
       }
@@ -143,11 +144,13 @@ struct NotifyList: AsyncParsableCommand {
     line += context.console.colored(JobTable.pad(delivery.state.rawValue, 9), color)
     line +=
       " \(JobTable.pad(delivery.channel, 12)) \(LocalZone.text(delivery.createdAt))  \(printable(delivery.alert.title))"
-    if delivery.state != .delivered {
+    if delivery.state != .delivered, delivery.state != .skipped {
       line +=
         "\n       \(counted(delivery.tries, "try", "tries"))"
         + (delivery.answer.map { ", last answer: \(printable($0))" } ?? "")
+      if let held = delivery.held { line += ", kept back by \(printable(held))" }
       if delivery.state == .pending { line += ", next \(LocalZone.text(delivery.nextTryAt))" }
+      if delivery.state == .waiting { line += ", waits for the beginning of the same" }
     }
     return line
   }

@@ -15,8 +15,23 @@ package struct Alert: Sendable, Hashable, Identifiable {
     package static func < (left: Severity, right: Severity) -> Bool { left.rank < right.rank }
   }
 
+  /// Whether something is to be heard of it again.
+  package enum Status: String, Sendable, Hashable, CaseIterable, Codable {
+    /// It has happened, and that is all.
+    case event
+    /// It holds until it is resolved.
+    case firing
+    /// What was firing is over.
+    case resolved
+  }
+
   /// Made of job, attempt, rule and key, so the same thing can't be told twice. Without a `.`, as Standard Webhooks asks.
   package var id: String
+  package var status: Status
+  /// What holds or not, whenever it began: a firing alert is resolved by one of the same condition.
+  package var condition: String
+  /// The id of the alert with which it began; the same for its end, so receivers can put the two together.
+  package var incident: String
   package var rule: AlertRule
   package var severity: Severity
   package var at: Timestamp
@@ -30,6 +45,8 @@ package struct Alert: Sendable, Hashable, Identifiable {
   package var nextCommand: String?
   /// Names of the notifiers that are to carry it.
   package var channels: [String]
+  /// What silences, groups and templates go by: `job`, `name`, `provider`, `rule`, `severity`, `tag.…`.
+  package var labels: [String: String]
 
   package struct Fact: Sendable, Hashable, Codable {
     package var label: String
@@ -42,9 +59,15 @@ package struct Alert: Sendable, Hashable, Identifiable {
 
   package init(
     id: String, rule: AlertRule, severity: Severity, at: Timestamp, job: JobID?, title: String, facts: [Fact],
-    nextCommand: String?, channels: [String]
+    nextCommand: String?, channels: [String], status: Status = .event, condition: String? = nil,
+    incident: String? = nil,
+    labels: [String: String] = [:]
   ) {
     self.id = id
+    self.status = status
+    self.condition = condition ?? id
+    self.incident = incident ?? id
+    self.labels = labels
     self.rule = rule
     self.severity = severity
     self.at = at
@@ -53,6 +76,19 @@ package struct Alert: Sendable, Hashable, Identifiable {
     self.facts = facts
     self.nextCommand = nextCommand
     self.channels = channels
+  }
+}
+
+extension Alert {
+  /// This end of a condition as the end of what began with `firing`.
+  package func ending(_ firing: Alert) -> Alert {
+    var end = self
+    end.id = firing.id + "-resolved"
+    end.incident = firing.id
+    // Whoever heard of the beginning hears of the end, whatever the configuration says by now.
+    end.channels = firing.channels
+    end.severity = firing.severity
+    return end
   }
 }
 

@@ -40,6 +40,25 @@ package struct AlertPolicy: Sendable, Hashable {
 
   package func setting(_ rule: AlertRule) -> Setting { rules[rule] ?? Self.defaultSetting(rule) }
 
+  /// The rules whose alerts an event ends, if any fire.
+  package static func resolved(by event: Event) -> [AlertRule] {
+    switch event.kind {
+    case .heartbeatBack: [.heartbeatLost]
+    case .syncRecovered: [.syncFailing, .syncStale]
+    // What can't be true of an instance that is gone.
+    case .instanceGone: [.heartbeatLost, .syncFailing, .syncStale]
+    default: []
+    }
+  }
+
+  /// Whether a rule's alerts hold until something ends them.
+  package static func lasts(_ rule: AlertRule) -> Bool {
+    switch rule {
+    case .heartbeatLost, .syncFailing, .syncStale, .providerUnreachable: true
+    default: false
+    }
+  }
+
   /// The rule that an event falls under, if any.
   package static func rule(for event: Event) -> AlertRule? {
     switch event.kind {
@@ -56,6 +75,51 @@ package struct AlertPolicy: Sendable, Hashable {
     case .resultsDamaged: .resultsDamaged
     default: nil
     }
+  }
+
+  /// What `event` makes: an alert, or the ends of earlier ones. `job` is the job after the event.
+  package func alerts(for event: Event, job: Job, billing: BillingRule) -> [Alert] {
+    let ends = Self.resolved(by: event).filter { event.kind != .instanceGone || Self.mayFire($0, job) }.map { rule in
+      Alert(
+        id: "\(Self.condition(rule, event))-resolved", rule: rule, severity: .info, at: event.at, job: job.id,
+        title: "Job \(job.spec.name) (\(job.id)): \(Self.ended(rule, by: event))",
+        facts: [
+          Alert.Fact("Job", "\(job.id) (\(job.spec.name))"), Alert.Fact("What", event.message),
+          Alert.Fact("State", job.state.rawValue),
+        ], nextCommand: nil, channels: [], status: .resolved, condition: Self.condition(rule, event),
+        labels: labels(rule, job))
+    }
+    return ends + (alert(for: event, job: job, billing: billing).map { [$0] } ?? [])
+  }
+
+  /// Whether an alert of this rule may be open for a job's instance.
+  private static func mayFire(_ rule: AlertRule, _ job: Job) -> Bool {
+    switch rule {
+    case .heartbeatLost: job.attempt.heartbeatLost
+    case .syncFailing, .syncStale: job.crossed.contains { $0.hasPrefix("sync_") }
+    default: false
+    }
+  }
+
+  private static func condition(_ rule: AlertRule, _ event: Event) -> String {
+    "\(event.job)-\(event.attempt)-\(rule.rawValue)"
+  }
+
+  private static func ended(_ rule: AlertRule, by event: Event) -> String {
+    switch rule {
+    case _ where event.kind == .instanceGone: "over, the instance is gone (\(rule.rawValue))"
+    case .syncStale: "the results are up to date again"
+    default: event.message
+    }
+  }
+
+  private func labels(_ rule: AlertRule, _ job: Job) -> [String: String] {
+    var labels = [
+      "rule": rule.rawValue, "severity": setting(rule).severity.rawValue, "job": job.id.rawValue,
+      "name": job.spec.name, "provider": job.provider.rawValue,
+    ]
+    for (key, value) in job.spec.tags { labels["tag.\(key)"] = value }
+    return labels
   }
 
   /// The alert that `event` makes, or nil. `job` is the job after the event.
@@ -86,12 +150,23 @@ package struct AlertPolicy: Sendable, Hashable {
     if let wish = job.wish {
       facts.append(Alert.Fact("Done by itself", "termination requested (\(wish.reason.phrase))"))
     }
-    var id = "\(job.id)-\(event.attempt)-\(rule.rawValue)"
+    let condition = Self.condition(rule, event)
+    var id = condition
     if let key = event.key { id += "-\(key)" }
     return Alert(
       id: id, rule: rule, severity: setting.severity, at: event.at, job: job.id,
       title: Self.title(event: event, job: job, cost: cost), facts: facts,
-      nextCommand: Self.nextCommand(rule, job.id), channels: setting.channels ?? channels)
+      nextCommand: Self.nextCommand(rule, job.id), channels: setting.channels ?? channels,
+      status: Self.lasts(rule) ? .firing : .event, condition: condition, labels: labels(rule, job))
+  }
+
+  /// The end of the alert that a provider does not answer.
+  package func providerReachable(_ provider: ProviderName, now: Timestamp) -> Alert {
+    Alert(
+      id: "provider-\(provider.rawValue)-unreachable-resolved", rule: .providerUnreachable, severity: .info, at: now,
+      job: nil, title: "Provider \(provider) answers again", facts: [Alert.Fact("Provider", provider.rawValue)],
+      nextCommand: nil, channels: [], status: .resolved, condition: "provider-\(provider.rawValue)-unreachable",
+      labels: ["rule": AlertRule.providerUnreachable.rawValue, "provider": provider.rawValue])
   }
 
   /// The alert that a provider has not answered since `since`, whichever jobs wait for it.
@@ -110,7 +185,12 @@ package struct AlertPolicy: Sendable, Hashable {
         Alert.Fact("Error", message), Alert.Fact("Jobs waiting", String(waiting)),
         Alert.Fact("Done by itself", "no job changed its state; asking goes on"),
       ],
-      nextCommand: "cloudjobs doctor", channels: setting.channels ?? channels)
+      nextCommand: "cloudjobs doctor", channels: setting.channels ?? channels, status: .firing,
+      condition: "provider-\(provider.rawValue)-unreachable",
+      labels: [
+        "rule": AlertRule.providerUnreachable.rawValue, "severity": setting.severity.rawValue,
+        "provider": provider.rawValue,
+      ])
   }
 
   private static func title(event: Event, job: Job, cost: Money) -> String {

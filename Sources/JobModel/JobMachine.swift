@@ -124,8 +124,8 @@ struct Turn {
       // Before anything is known of an instance, its cost must not be written as if it had run until now.
       if machine.outstanding.hasHeard || !job.attempt.isLive { machine.job.updatedAt = now }
       machine.outstanding.livenessCommittedAt = now
-      decision.alerts += decision.events.compactMap {
-        policy.alerts.alert(for: $0, job: machine.job, billing: policy.billing)
+      decision.alerts += decision.events.flatMap {
+        policy.alerts.alerts(for: $0, job: machine.job, billing: policy.billing)
       }
     }
     decision.wakeAt = wakeAt()

@@ -3,9 +3,14 @@ import JobModel
 
 /// An alert as a row of `alerts`, with a row of `deliveries` for each channel.
 enum AlertRow {
+  static let alertSelection = """
+    a.id, a.rule, a.severity, a.at, a.job, a.title, a.facts, a.next_command, a.channels, a.status, a.condition,
+      a.incident, a.labels
+    """
+
   static let deliverySelection = """
-    SELECT d.id, a.id, a.rule, a.severity, a.at, a.job, a.title, a.facts, a.next_command, a.channels, d.channel,
-      d.state, d.tries, d.created_at, d.next_try_at, d.last_try_at, d.answer
+    SELECT d.id, \(alertSelection), d.channel, d.state, d.tries, d.created_at, d.next_try_at,
+      d.last_try_at, d.held, d.repeats, d.answer
     FROM deliveries d JOIN alerts a ON a.id = d.alert
     """
 
@@ -16,7 +21,7 @@ enum AlertRow {
       return Delivery(
         id: id, alert: alert, channel: try row.text(), state: try row.value(), tries: Int(clamping: try row.int()),
         createdAt: try row.time(), nextTryAt: try row.time(), lastTryAt: try row.optionalTime(),
-        answer: row.optionalText())
+        held: row.optionalText(), repeats: Int(clamping: try row.int()), answer: row.optionalText())
     } catch let damage as RowDamage {
       throw RowDamage(message: "delivery \(id): \(damage.message)")
     }
@@ -32,50 +37,121 @@ enum AlertRow {
     let facts = try StoredJSON.value([Alert.Fact].self, try row.text(), "its facts")
     let nextCommand = row.optionalText()
     let channels = try StoredJSON.value([String].self, try row.text(), "its channels")
+    let status: Alert.Status = try row.value()
+    let condition = row.optionalText()
+    let incident = row.optionalText()
+    let labels = try row.optionalText().map { try StoredJSON.value([String: String].self, $0, "its labels") } ?? [:]
     return Alert(
       id: id, rule: rule, severity: severity, at: at, job: job, title: title, facts: facts, nextCommand: nextCommand,
-      channels: channels)
+      channels: channels, status: status, condition: condition, incident: incident, labels: labels)
   }
 
-  /// Adds the alerts whose ids are new, each with its deliveries, and returns how many were.
+  /// Adds the alerts whose ids are new, each with its deliveries, and returns how many were. The end of a condition
+  /// becomes one alert for each that fires; where none does there is nothing to end.
   @discardableResult
   static func insert(_ alerts: [Alert], at now: Timestamp, _ db: Database) throws -> Int {
     var count = 0
     for alert in alerts {
-      let facts = try StoredJSON.text(alert.facts)
-      let channels = try StoredJSON.text(alert.channels)
-      let inserted = try db.run(
+      guard alert.status == .resolved else {
+        count += try insert(alert, at: now, db) ? 1 : 0
+        continue
+      }
+      for firing in try firing(alert.condition, db) { count += try end(firing, alert, at: now, db) ? 1 : 0 }
+    }
+    return count
+  }
+
+  /// What has begun and not ended.
+  private static func firing(_ condition: String, _ db: Database) throws -> [Alert] {
+    try db.rows(
+      "SELECT \(alertSelection) FROM alerts a WHERE a.condition = ? AND a.status = 'firing' AND a.resolved_at IS NULL"
+    ) {
+      $0.add(condition)
+    } _: {
+      try readAlert(&$0)
+    }
+  }
+
+  private static func end(_ firing: Alert, _ end: Alert, at now: Timestamp, _ db: Database) throws -> Bool {
+    let end = end.ending(firing)
+    try db.run("UPDATE alerts SET resolved_at = ? WHERE id = ?") { row in
+      row.add(end.at)
+      row.add(firing.id)
+    }
+    guard try insertRow(end, db) else { return false }
+    for channel in Set(firing.channels).sorted() {
+      // Kept back and never sent: nobody has to hear of the end either.
+      let skipped = try db.run(
         """
-        INSERT INTO alerts(id, rule, severity, at, job, title, facts, next_command, channels)
-        VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT(id) DO NOTHING
+        UPDATE deliveries SET state = 'skipped', answer = 'over before it was sent'
+        WHERE alert = ? AND channel = ? AND state = 'pending' AND held IS NOT NULL AND tries = 0 AND repeats = 0
+        """
+      ) { row in
+        row.add(firing.id)
+        row.add(channel)
+      }
+      if skipped > 0 { continue }
+      try db.run(
+        """
+        INSERT INTO deliveries(alert, channel, state, tries, created_at, next_try_at, incident)
+        SELECT ?1, ?2, iif(EXISTS (SELECT 1 FROM deliveries
+          WHERE alert = ?3 AND channel = ?2 AND state = 'pending'), 'waiting', 'pending'), 0, ?4, ?4, ?3
+        WHERE true ON CONFLICT(alert, channel) DO NOTHING
+        """
+      ) { row in
+        row.add(end.id)
+        row.add(channel)
+        row.add(firing.id)
+        row.add(now)
+      }
+    }
+    return true
+  }
+
+  private static func insert(_ alert: Alert, at now: Timestamp, _ db: Database) throws -> Bool {
+    guard try insertRow(alert, db) else { return false }
+    for channel in alert.channels {
+      try db.run(
+        """
+        INSERT INTO deliveries(alert, channel, state, tries, created_at, next_try_at, incident)
+        VALUES (?,?,'pending',0,?,?,?) ON CONFLICT(alert, channel) DO NOTHING
         """
       ) { row in
         row.add(alert.id)
-        row.add(alert.rule.rawValue)
-        row.add(alert.severity.rawValue)
-        row.add(alert.at)
-        row.add(alert.job?.rawValue)
-        row.add(alert.title)
-        row.add(facts)
-        row.add(alert.nextCommand)
-        row.add(channels)
-      }
-      guard inserted == 1 else { continue }
-      count += 1
-      for channel in alert.channels {
-        try db.run(
-          """
-          INSERT INTO deliveries(alert, channel, state, tries, created_at, next_try_at) VALUES (?,?,'pending',0,?,?)
-          ON CONFLICT(alert, channel) DO NOTHING
-          """
-        ) { row in
-          row.add(alert.id)
-          row.add(channel)
-          row.add(now)
-          row.add(now)
-        }
+        row.add(channel)
+        row.add(now)
+        row.add(now)
+        row.add(alert.incident)
       }
     }
-    return count
+    return true
+  }
+
+  /// False if there is one of this id.
+  private static func insertRow(_ alert: Alert, _ db: Database) throws -> Bool {
+    let facts = try StoredJSON.text(alert.facts)
+    let channels = try StoredJSON.text(alert.channels)
+    let labels = try StoredJSON.text(alert.labels)
+    return try db.run(
+      """
+      INSERT INTO alerts(id, rule, severity, at, job, title, facts, next_command, channels, status, condition, incident,
+        labels)
+      VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(id) DO NOTHING
+      """
+    ) { row in
+      row.add(alert.id)
+      row.add(alert.rule.rawValue)
+      row.add(alert.severity.rawValue)
+      row.add(alert.at)
+      row.add(alert.job?.rawValue)
+      row.add(alert.title)
+      row.add(facts)
+      row.add(alert.nextCommand)
+      row.add(channels)
+      row.add(alert.status.rawValue)
+      row.add(alert.condition)
+      row.add(alert.incident)
+      row.add(labels)
+    } == 1
   }
 }

@@ -83,7 +83,10 @@ package enum Check {
       note("count", &report) { $0.counts["jobs"] = Int(try db.number("SELECT count(*) FROM jobs NOT INDEXED")) }
       return
     }
-    for table in Counts.tables {
+    // An older file lacks the tables of later versions.
+    let there = Set(
+      (try? db.rows("SELECT name FROM sqlite_master WHERE type = 'table'", { _ in }, { try $0.text() })) ?? [])
+    for table in Counts.tables where report.kind == .current || there.contains(table) {
       note(table, &report) { $0.counts[table] = Int(try db.number("SELECT count(*) FROM \(table) NOT INDEXED")) }
     }
     guard report.kind == .current else { return }

@@ -23,6 +23,8 @@ package actor MemoryStore: Store {
   private var requests: [String: StoredRequest] = [:]
   private var alerts: [String: Alert] = [:]
   private var outbox: [Int64: Delivery] = [:]
+  /// When alerts that fired were resolved, by their ids.
+  private var ends: [String: Timestamp] = [:]
   private var lastDelivery: Int64 = 0
   private var isClosed = false
 
@@ -175,7 +177,15 @@ package actor MemoryStore: Store {
   @discardableResult
   private func enter(_ new: [Alert], at now: Timestamp) -> Int {
     var count = 0
-    for alert in new where alerts[alert.id] == nil {
+    for alert in new where alert.status == .resolved {
+      for firing in alerts.values.filter({ $0.condition == alert.condition && $0.status == .firing }).sorted(by: {
+        $0.id < $1.id
+      }) where ends[firing.id] == nil {
+        end(firing, alert.ending(firing), at: now)
+        count += 1
+      }
+    }
+    for alert in new where alert.status != .resolved && alerts[alert.id] == nil {
       alerts[alert.id] = alert
       count += 1
       var seen: Set<String> = []
@@ -186,6 +196,24 @@ package actor MemoryStore: Store {
       }
     }
     return count
+  }
+
+  private func end(_ firing: Alert, _ end: Alert, at now: Timestamp) {
+    ends[firing.id] = end.at
+    alerts[end.id] = end
+    for channel in Set(firing.channels).sorted() {
+      let first = outbox.values.first { $0.alert.id == firing.id && $0.channel == channel }
+      if var first, first.state == .pending, first.held != nil, first.tries == 0, first.repeats == 0 {
+        first.state = .skipped
+        first.answer = "over before it was sent"
+        outbox[first.id] = first
+        continue
+      }
+      lastDelivery += 1
+      outbox[lastDelivery] = Delivery(
+        id: lastDelivery, alert: end, channel: channel, state: first?.state == .pending ? .waiting : .pending, tries: 0,
+        createdAt: now, nextTryAt: now)
+    }
   }
 
   package func file(_ request: JobRequest) async throws(StoreError) {
@@ -213,7 +241,7 @@ package actor MemoryStore: Store {
     log.removeAll { removed.contains($0.event.job) }
     for id in ids { copies[id] = nil }
     requests = requests.filter { !removed.contains($0.value.request.job) }
-    let underway = Set(outbox.values.lazy.filter { $0.state == .pending }.map(\.alert.id))
+    let underway = Set(outbox.values.lazy.filter { $0.state == .pending || $0.state == .waiting }.map(\.alert.id))
     let orphans = alerts.values.filter { alert in
       guard let job = alert.job else { return false }
       return rows[job] == nil && !underway.contains(alert.id)
@@ -314,6 +342,13 @@ package actor MemoryStore: Store {
     try open()
     for outcome in outcomes {
       guard var delivery = outbox[outcome.delivery], delivery.state == .pending else { continue }
+      if case .held(let until) = outcome.result {
+        delivery.nextTryAt = until
+        delivery.held = outcome.answer
+        outbox[delivery.id] = delivery
+        continue
+      }
+      delivery.held = nil
       delivery.tries += 1
       delivery.lastTryAt = outcome.at
       delivery.answer = outcome.answer
@@ -321,8 +356,18 @@ package actor MemoryStore: Store {
       case .delivered: delivery.state = .delivered
       case .dead: delivery.state = .dead
       case .retry(let at): delivery.nextTryAt = at
+      case .held: continue
       }
       outbox[delivery.id] = delivery
+      guard delivery.state != .pending else { continue }
+      for var waiting in outbox.values
+      where waiting.state == .waiting && waiting.alert.incident == delivery.alert.id
+        && waiting.channel == delivery.channel
+      {
+        waiting.state = .pending
+        waiting.nextTryAt = outcome.at
+        outbox[waiting.id] = waiting
+      }
     }
   }
 

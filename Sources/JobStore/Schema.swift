@@ -15,7 +15,7 @@ struct Schema: Sendable {
   static let applicationID: Int32 = 0x636a_6f62
 
   static let current = Schema(steps: [
-    Step { try $0.execute(sql: v1) }, Step { try $0.execute(sql: v2) }, Step { try v3($0) },
+    Step { try $0.execute(sql: v1) }, Step { try $0.execute(sql: v2) }, Step { try v3($0) }, Step { try v4($0) },
   ])
 
   /// Takes a file from whichever version it has to this one, in the caller's transaction.
@@ -194,5 +194,32 @@ struct Schema: Sendable {
       try db.execute(sql: "ALTER TABLE attempts ADD COLUMN \(column) TEXT")
     }
     try db.execute(sql: "CREATE UNIQUE INDEX IF NOT EXISTS syncs_once ON syncs(job, attempt, at)")
+  }
+
+  /// The life of alerts: what begins and ends, what is kept back, and silences.
+  static func v4(_ db: Database) throws {
+    for (table, column, type) in [
+      ("alerts", "status", "TEXT NOT NULL DEFAULT 'event'"), ("alerts", "condition", "TEXT"),
+      ("alerts", "incident", "TEXT"), ("alerts", "labels", "TEXT"), ("alerts", "resolved_at", "INTEGER"),
+      ("alerts", "acknowledged_at", "INTEGER"), ("alerts", "acknowledged_by", "TEXT"),
+      ("deliveries", "incident", "TEXT"),
+      ("deliveries", "held", "TEXT"), ("deliveries", "repeats", "INTEGER NOT NULL DEFAULT 0"),
+    ] {
+      guard try !db.columns(in: table).contains(where: { $0.name == column }) else { continue }
+      try db.execute(sql: "ALTER TABLE \(table) ADD COLUMN \(column) \(type)")
+    }
+    try db.execute(
+      sql: """
+        CREATE INDEX IF NOT EXISTS alerts_firing ON alerts(condition) WHERE status = 'firing' AND resolved_at IS NULL;
+        CREATE INDEX IF NOT EXISTS deliveries_waiting ON deliveries(incident, channel) WHERE state = 'waiting';
+        CREATE TABLE IF NOT EXISTS silences(
+          id TEXT PRIMARY KEY NOT NULL,
+          labels TEXT NOT NULL,
+          created_at INTEGER NOT NULL,
+          until_at INTEGER NOT NULL,
+          comment TEXT NOT NULL,
+          created_by TEXT NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        """)
   }
 }

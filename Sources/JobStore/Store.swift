@@ -274,7 +274,11 @@ package struct StoredEvent: Sendable, Hashable, Identifiable {
 package struct Delivery: Sendable, Hashable, Identifiable {
   package enum State: String, Sendable, CaseIterable {
     case pending
+    /// The end of a condition of which the beginning has not been delivered yet.
+    case waiting
     case delivered
+    /// Not worth sending any more: what it tells of was over before it could be told.
+    case skipped
     /// Given up after the limit of tries or a permanent error; `notify resend` makes it pending again.
     case dead
   }
@@ -287,12 +291,16 @@ package struct Delivery: Sendable, Hashable, Identifiable {
   package var createdAt: Timestamp
   package var nextTryAt: Timestamp
   package var lastTryAt: Timestamp?
+  /// Why it is kept back until `nextTryAt`: a silence, quiet hours.
+  package var held: String?
+  /// How often it was sent again because its condition still holds.
+  package var repeats: Int
   /// What the receiver said last, without secrets.
   package var answer: String?
 
   package init(
     id: Int64, alert: Alert, channel: String, state: State, tries: Int, createdAt: Timestamp, nextTryAt: Timestamp,
-    lastTryAt: Timestamp? = nil, answer: String? = nil
+    lastTryAt: Timestamp? = nil, held: String? = nil, repeats: Int = 0, answer: String? = nil
   ) {
     self.id = id
     self.alert = alert
@@ -302,6 +310,8 @@ package struct Delivery: Sendable, Hashable, Identifiable {
     self.createdAt = createdAt
     self.nextTryAt = nextTryAt
     self.lastTryAt = lastTryAt
+    self.held = held
+    self.repeats = repeats
     self.answer = answer
   }
 }
@@ -312,6 +322,8 @@ package struct DeliveryOutcome: Sendable, Hashable {
     case delivered
     case retry(at: Timestamp)
     case dead
+    /// It was not tried, and is kept back until then; the answer says why.
+    case held(until: Timestamp)
   }
 
   package var delivery: Int64

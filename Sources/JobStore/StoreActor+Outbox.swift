@@ -51,11 +51,14 @@ extension StoreActor {
         case .retry(let at):
           state = .pending
           next = at
+        case .held(let until):
+          try Self.hold(outcome, until, db)
+          continue
         }
         try db.run(
           """
           UPDATE deliveries SET state = ?, tries = tries + 1, next_try_at = coalesce(?, next_try_at), last_try_at = ?,
-            answer = ? WHERE id = ? AND state = 'pending'
+            answer = ?, held = NULL WHERE id = ? AND state = 'pending'
           """
         ) { row in
           row.add(state.rawValue)
@@ -64,7 +67,30 @@ extension StoreActor {
           row.add(outcome.answer)
           row.add(outcome.delivery)
         }
+        if state != .pending { try Self.release(after: outcome, db) }
       }
+    }
+  }
+
+  /// It was not tried, so its tries and its last answer stay.
+  private static func hold(_ outcome: DeliveryOutcome, _ until: Timestamp, _ db: Database) throws {
+    try db.run("UPDATE deliveries SET next_try_at = ?, held = ? WHERE id = ? AND state = 'pending'") { row in
+      row.add(until)
+      row.add(outcome.answer)
+      row.add(outcome.delivery)
+    }
+  }
+
+  /// The end of a condition may go when its beginning has gone, or never will.
+  private static func release(after outcome: DeliveryOutcome, _ db: Database) throws {
+    try db.run(
+      """
+      UPDATE deliveries SET state = 'pending', next_try_at = ?1 WHERE state = 'waiting'
+        AND (incident, channel) = (SELECT alert, channel FROM deliveries WHERE id = ?2)
+      """
+    ) { row in
+      row.add(outcome.at)
+      row.add(outcome.delivery)
     }
   }
 

@@ -86,7 +86,7 @@ extension StoreActor {
       try db.run(
         """
         DELETE FROM alerts WHERE job IS NOT NULL AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = alerts.job)
-          AND NOT EXISTS (SELECT 1 FROM deliveries WHERE alert = alerts.id AND state = 'pending')
+          AND NOT EXISTS (SELECT 1 FROM deliveries WHERE alert = alerts.id AND state IN ('pending', 'waiting'))
         """)
     }
     return removed

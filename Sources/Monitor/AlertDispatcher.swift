@@ -202,6 +202,7 @@ package actor AlertDispatcher {
     case .delivered: logger.info("Alert delivered", metadata: metadata)
     case .retry: logger.warning("Alert not delivered, will be tried again", metadata: metadata)
     case .dead: logger.error("Alert given up; see notify list", metadata: metadata)
+    case .held: logger.info("Alert kept back", metadata: metadata)
     }
     unsettled[outcome.delivery] = outcome
     settleAt = min(settleAt, outcome.at)

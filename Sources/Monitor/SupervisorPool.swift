@@ -340,18 +340,25 @@ package actor SupervisorPool {
     let policy = context.policy
     let now = context.clock.now()
     let due = state.note(heard: heard, error: silent, now: now, patience: policy.unreachableAfter)
+    let hasEnded = state.takeEnd(heard: heard)
     health[provider] = state
+    if hasEnded { await raise(policy.alerts.providerReachable(provider, now: now)) }
     guard due, let since = state.silentSince else { return }
     guard
       let alert = policy.alerts.providerUnreachable(
         provider, since: since, now: now, waiting: waiting, message: state.lastError)
     else { return }
+    if await !raise(alert) { health[provider]?.isReported = false }
+  }
+
+  @discardableResult
+  private func raise(_ alert: Alert) async -> Bool {
     do {
-      try await context.store.raise([alert], at: now)
-      context.hooks.alertsWaiting()
+      if try await context.store.raise([alert], at: alert.at) > 0 { context.hooks.alertsWaiting() }
+      return true
     } catch {
-      health[provider]?.isReported = false
       context.logger.error("Alert could not be written", metadata: ["error": "\(error)"])
+      return false
     }
   }
 

@@ -126,7 +126,11 @@ private struct World {
       }
       lastStored = stored
     }
-    for alert in decision.alerts where !alertIDs.insert(alert.id).inserted { return "alert \(alert.id) told twice" }
+    for alert in decision.alerts {
+      // The store ends what fires, and gives each end the id of its beginning.
+      if alert.status == .resolved { continue }
+      if !alertIDs.insert(alert.id).inserted { return "alert \(alert.id) told twice" }
+    }
     if decision.events.map(\.at).contains(where: { $0 < events.last?.at ?? epoch }) { return "history runs backwards" }
     events += decision.events
     return nil

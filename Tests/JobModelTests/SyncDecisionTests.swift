@@ -51,13 +51,13 @@ struct SyncDecisionTests {
   func failing(reason: String, minutes: Int64) {
     var driver = running()
     let since = driver.now
-    var told: Duration?
-    for _ in 0..<40 where told == nil {
+    var toldAfter: Duration?
+    for _ in 0..<40 where toldAfter == nil {
       observe(&driver, report(.failing, driver, reason: reason, since: since), after: .seconds(30))
-      if !driver.alerts.isEmpty { told = driver.now - since }
+      if !driver.alerts.isEmpty { toldAfter = driver.now - since }
     }
     #expect(driver.alerts.map(\.rule) == [.syncFailing])
-    #expect(told.map { $0 >= Self.minute * Int(minutes) && $0 <= Self.minute * Int(minutes + 1) } == true)
+    #expect(toldAfter.map { $0 >= Self.minute * Int(minutes) && $0 <= Self.minute * Int(minutes + 1) } == true)
     observe(&driver, report(.failing, driver, reason: reason, since: since), after: .seconds(30))
     #expect(driver.alerts.count == 1)
     observe(&driver, report(.synced, driver), after: .seconds(30))
@@ -65,8 +65,10 @@ struct SyncDecisionTests {
     // A new failure is a new alert.
     let again = driver.now
     for _ in 0..<30 { observe(&driver, report(.failing, driver, reason: reason, since: again), after: .seconds(30)) }
-    #expect(driver.alerts.map(\.rule) == [.syncFailing, .syncFailing])
-    #expect(Set(driver.alerts.map(\.id)).count == 2)
+    let told = driver.alerts.filter { $0.status == .firing }
+    #expect(told.map(\.rule) == [.syncFailing, .syncFailing])
+    #expect(Set(told.map(\.id)).count == 2 && Set(told.map(\.condition)).count == 1)
+    #expect(driver.alerts.contains { $0.status == .resolved && $0.condition == told[0].condition })
   }
 
   @Test("Results that can't be read are told")

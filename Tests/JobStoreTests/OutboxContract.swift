@@ -66,4 +66,79 @@ import Testing
       #expect(try await store.resend(nil, at: at(50)) == 0)
     }
   }
+
+  private func firing(_ name: String, at moment: Timestamp, channels: [String] = ["hook", "mail"]) -> Alert {
+    var alert = alert(name, job: nil, channels: channels)
+    (alert.status, alert.condition, alert.at) = (.firing, "condition", moment)
+    alert.labels = ["rule": "x", "tag.a": "“b”"]
+    return alert
+  }
+
+  private func end(at moment: Timestamp) -> Alert {
+    var alert = alert("any", job: nil, channels: [])
+    (alert.status, alert.condition, alert.at) = (.resolved, "condition", moment)
+    return alert
+  }
+
+  @Test(arguments: Engine.allCases) func whatFiresIsResolvedOnceAndInOrder(_ engine: Engine) async throws {
+    try await engine.run { store in
+      // Nothing to end.
+      #expect(try await store.raise([end(at: at(1))], at: at(1)) == 0)
+      #expect(try await store.raise([firing("one", at: at(2))], at: at(2)) == 1)
+      let first = try await store.deliveries(DeliveryQuery())
+      #expect(first.allSatisfy { $0.alert == firing("one", at: at(2)) })
+      let mail = try #require(first.first { $0.channel == "mail" })
+      let hook = try #require(first.first { $0.channel == "hook" })
+      try await store.settle([DeliveryOutcome(delivery: mail.id, at: at(3), result: .delivered, answer: "250")])
+      #expect(try await store.raise([end(at: at(4))], at: at(4)) == 1)
+      #expect(try await store.raise([end(at: at(5))], at: at(5)) == 0)
+      func due(_ channel: String, _ second: Int64) async throws -> [String] {
+        try await store.dueDeliveries(through: channel, at: at(second), limit: 9).map(\.alert.id)
+      }
+      // Where the beginning was delivered the end may go; elsewhere it waits its turn.
+      #expect(try await due("mail", 9) == ["one-resolved"])
+      #expect(try await due("hook", 9) == ["one"])
+      #expect(try await store.deliveries(DeliveryQuery(states: [.waiting])).map(\.channel) == ["hook"])
+      try await store.settle([DeliveryOutcome(delivery: hook.id, at: at(6), result: .retry(at: at(8)), answer: "503")])
+      #expect(try await due("hook", 7).isEmpty)
+      try await store.settle([DeliveryOutcome(delivery: hook.id, at: at(9), result: .delivered, answer: "200")])
+      let last = try await store.dueDeliveries(through: "hook", at: at(9), limit: 9)
+      #expect(last.map(\.alert.id) == ["one-resolved"])
+      #expect(last.first?.alert.incident == "one" && last.first?.alert.status == .resolved)
+      // It fires anew, and ends anew.
+      #expect(try await store.raise([firing("two", at: at(10)), end(at: at(11))], at: at(11)) >= 1)
+      #expect(try await store.raise([end(at: at(12))], at: at(12)) <= 1)
+      #expect(try await store.deliveries(DeliveryQuery()).filter { $0.alert.id == "two-resolved" }.count == 2)
+    }
+  }
+
+  @Test(arguments: Engine.allCases) func whatWasKeptBackAndIsOverIsToldToNobody(_ engine: Engine) async throws {
+    try await engine.run { store in
+      try await store.raise([firing("one", at: at(1))], at: at(1))
+      let all = try await store.deliveries(DeliveryQuery())
+      try await store.settle(
+        all.map { DeliveryOutcome(delivery: $0.id, at: at(1), result: .held(until: at(50)), answer: "silence s1") })
+      #expect(try await store.nextDeliveries() == ["hook": at(50), "mail": at(50)])
+      let held = try await store.deliveries(DeliveryQuery())
+      #expect(held.allSatisfy { $0.held == "silence s1" && $0.tries == 0 && $0.state == .pending && $0.answer == nil })
+      // One of the two was let go before.
+      let mail = try #require(held.first { $0.channel == "mail" })
+      try await store.settle([DeliveryOutcome(delivery: mail.id, at: at(2), result: .delivered, answer: "250")])
+      try await store.raise([end(at: at(3))], at: at(3))
+      let after = try await store.deliveries(DeliveryQuery())
+      #expect(after.filter { $0.channel == "hook" }.map(\.state) == [.skipped])
+      #expect(after.filter { $0.channel == "mail" }.map(\.state) == [.pending, .delivered])
+      #expect(after.first { $0.channel == "mail" }?.held == nil)
+    }
+  }
+
+  @Test(arguments: Engine.allCases) func aBeginningThatNeverArrivesLetsTheEndGo(_ engine: Engine) async throws {
+    try await engine.run { store in
+      try await store.raise([firing("one", at: at(1), channels: ["hook"])], at: at(1))
+      try await store.raise([end(at: at(2))], at: at(2))
+      let first = try #require(try await store.dueDeliveries(through: "hook", at: at(3), limit: 9).first)
+      try await store.settle([DeliveryOutcome(delivery: first.id, at: at(3), result: .dead, answer: "410")])
+      #expect(try await store.dueDeliveries(through: "hook", at: at(3), limit: 9).map(\.alert.id) == ["one-resolved"])
+    }
+  }
 }
