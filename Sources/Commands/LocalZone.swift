@@ -11,6 +11,12 @@ enum LocalZone {
     return Int(parts.tm_gmtoff)
   }
 
+  /// Seconds east of Greenwich of a named zone, or of this machine's if there is no such zone.
+  static func offset(of zone: String?, at moment: Timestamp) -> Int {
+    guard let zone = zone.flatMap(TimeZone.init(identifier:)) else { return offset(at: moment) }
+    return zone.secondsFromGMT(for: Date(timeIntervalSince1970: Double(moment.seconds)))
+  }
+
   /// Seconds east of Greenwich when the clocks here show `time`.
   static func offset(at time: CalendarTime) -> Int {
     var parts = tm()

@@ -51,7 +51,8 @@ struct Watch {
     let channels = await Channels.make(context, clients: clients) { problem in logger.warning("\(problem)") }
     let dispatcher = AlertDispatcher(
       store: store, channels: channels,
-      policy: Self.retryPolicy(context.settings), clock: context.clock, logger: logger)
+      policy: Self.retryPolicy(context.settings), rules: context.settings.deliveryRules, clock: context.clock,
+      logger: logger, offset: { zone, moment in LocalZone.offset(of: zone, at: moment) })
     let hooks = SupervisionContext.Hooks(
       committed: { change in
         for event in change.events {
@@ -181,7 +182,8 @@ struct Watch {
       let fresh = try CommandContext.make(command.global)
       supervisionContext.replacePolicy(fresh.settings.supervision)
       let channels = await Channels.make(fresh, clients: clients) { problem in logger.warning("\(problem)") }
-      await dispatcher.configure(channels: channels, policy: Self.retryPolicy(fresh.settings))
+      await dispatcher.configure(
+        channels: channels, policy: Self.retryPolicy(fresh.settings), rules: fresh.settings.deliveryRules)
       logger.notice("Configuration read again", metadata: ["file": "\(fresh.settings.file ?? "none")"])
       let later = Self.changesForNextStart(from: context.settings, to: fresh.settings)
       if !later.isEmpty {

@@ -246,19 +246,35 @@ package enum ConfigurationSchema {
       "budget_percents", .list(.integer(1...100), atLeast: 0),
       standard: .array(Budget.defaultPercents.map(JSONNode.integer)),
       "Percentages of a job's budget at which an alert is sent; 100 is always one of them."),
+    duration(
+      "group_wait", .zero, .zero...hours(1), "How long the first of several alerts waits for the others."),
+    Schema.Field(
+      "digest_over", .integer(0...10_000), standard: .integer(20),
+      "More than this many alerts that are due on a channel are sent as one message; 0 never."),
+    Schema.Field(
+      "repeat_after", .duration(.seconds(1)...hours(720)),
+      "An alert that still fires and that nobody has acknowledged is told again after this long; without it never."),
+    Schema.Field(
+      "quiet_hours", .list(.text(.quietHours), atLeast: 0), standard: .array([]),
+      "When alerts wait until the end of the quiet: `22:00-07:00`, `Mon-Fri 18:00-08:00`, `Sat,Sun 00:00-24:00 Europe/Berlin`."
+    ),
+    Schema.Field(
+      "quiet_except", .text(.choice(["info", "warning", "critical", "nothing"])), standard: "critical",
+      "What is at least this severe is told in quiet hours all the same."),
     Schema.Field(
       "retry",
       .object(
         Schema.Fields([
           Schema.Field(
-            "max_tries", .integer(1...1000), standard: .integer(20),
+            "max_tries", .integer(1...1000), standard: .integer(60),
             "After so many tries a delivery is given up, and listed as dead."),
-          duration("max_age", .seconds(86_400), .seconds(1)...hours(720), "After this long a delivery is given up."),
+          duration(
+            "max_age", .seconds(3 * 86_400), .seconds(1)...hours(720), "After this long a delivery is given up."),
         ])), "When a delivery that fails is given up."),
   ])
 
-  /// The rules that people can set: all but the one of `notify test`.
-  package static let settableRules = AlertRule.allCases.filter { $0 != .test }
+  /// The rules that people can set: all but those that this program makes by itself.
+  package static let settableRules = AlertRule.allCases.filter { $0 != .test && $0 != .digest }
 
   private static let rules = Schema.Fields(
     settableRules.map { rule in
@@ -292,6 +308,7 @@ package enum ConfigurationSchema {
     case .syncStale: "The last copy of a running job's results is older than two of `sync.interval`."
     case .finalSyncIncomplete: "An instance ended without a last copy of its results."
     case .resultsDamaged: "Results on the remote are missing or not as they were copied."
+    case .digest: "Many alerts in one message."
     case .test: "Sent by `notify test`."
     }
   }

@@ -101,6 +101,10 @@ package struct Settings: Sendable, Equatable {
     package var costThresholds: [Money]
     /// Ascending; 100 is one of them.
     package var budgetPercents: [Int]
+    package var groupWait: Duration
+    package var digestOver: Int
+    package var repeatAfter: Duration?
+    package var quietHours: [QuietHours]
     package var retry: Retry
 
     package struct Retry: Sendable, Hashable {
@@ -114,6 +118,16 @@ extension Settings {
   /// Which events become alerts, and which notifiers carry them.
   package var alertPolicy: AlertPolicy {
     AlertPolicy(rules: alerts.rules, channels: notifiers.map(\.name), costThresholds: alerts.costThresholds)
+  }
+
+  /// When alerts go out.
+  package var deliveryRules: DeliveryRules {
+    var rules = DeliveryRules()
+    rules.groupWait = alerts.groupWait
+    rules.digestOver = alerts.digestOver
+    rules.repeatAfter = alerts.repeatAfter
+    rules.quietHours = alerts.quietHours
+    return rules
   }
 
   /// The rules of supervision, alerts included.

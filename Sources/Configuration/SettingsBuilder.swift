@@ -92,10 +92,22 @@ struct SettingsBuilder {
     let percents = list("alerts.budget_percents") { ValueReader.integer($0, 1...100) }
     return Settings.Alerts(
       rules: rules, costThresholds: Set(list("alerts.cost_thresholds", ValueReader.money)).sorted(),
-      budgetPercents: Set(percents + [100]).sorted(),
+      budgetPercents: Set(percents + [100]).sorted(), groupWait: duration("alerts.group_wait"),
+      digestOver: read("alerts.digest_over", 20) { ValueReader.integer($0, 0...Int.max) },
+      repeatAfter: layers.entries["alerts.repeat_after"] == nil ? nil : duration("alerts.repeat_after"),
+      quietHours: quietHours(),
       retry: Settings.Alerts.Retry(
         maxTries: read("alerts.retry.max_tries", 1) { ValueReader.integer($0, 1...Int.max) },
         maxAge: duration("alerts.retry.max_age")))
+  }
+
+  private mutating func quietHours() -> [QuietHours] {
+    let except = Alert.Severity(rawValue: text("alerts.quiet_except"))
+    return list("alerts.quiet_hours") { ValueReader.text($0, .quietHours) }.compactMap { text in
+      var hours = QuietHours(text)
+      hours?.except = except
+      return hours
+    }
   }
 
   // MARK: Notifiers

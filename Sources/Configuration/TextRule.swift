@@ -1,3 +1,5 @@
+internal import JobModel
+
 /// What a text of the configuration may be.
 package struct TextRule: Sendable {
   /// Names the kind in messages and in documentation: `a path`.
@@ -32,6 +34,14 @@ extension TextRule {
   }
 
   package static let path = TextRule(kind: "path", pattern: #"^[^\u0000-\u001f\u007f]+$"#) { plainLine($0) }
+
+  /// A span of hours of the week, for `QuietHours`.
+  package static let quietHours = TextRule(
+    kind: "span of hours", pattern: #"^([A-Za-z,-]+ )?[0-9]{1,2}:[0-9]{2}-[0-9]{1,2}:[0-9]{2}( [!-~]+)?$"#
+  ) { text in
+    QuietHours(text) == nil
+      ? "is no span of hours; write it like 22:00-07:00 or Mon-Fri 22:00-07:00 Europe/Berlin" : nil
+  }
 
   /// The name of a notifier: it appears in the database, on the command line, and in paths.
   package static let name = TextRule(kind: "name", pattern: "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$") { text in

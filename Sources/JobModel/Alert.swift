@@ -106,6 +106,8 @@ package enum AlertRule: String, Sendable, Hashable, CaseIterable, Codable {
   case syncStale = "sync_stale"
   case finalSyncIncomplete = "final_sync_incomplete"
   case resultsDamaged = "results_damaged"
+  /// Many alerts in one message.
+  case digest
   /// Sent by `notify test` only.
   case test
 

@@ -34,7 +34,7 @@ package struct AlertPolicy: Sendable, Hashable {
     case .heartbeatLost, .providerUnreachable, .costThreshold, .syncFailing, .syncStale:
       Setting(enabled: true, severity: .warning)
     case .jobCompleted, .jobTerminated: Setting(enabled: false, severity: .info)
-    case .test: Setting(enabled: true, severity: .info)
+    case .test, .digest: Setting(enabled: true, severity: .info)
     }
   }
 
@@ -215,7 +215,7 @@ package struct AlertPolicy: Sendable, Hashable {
     case .syncFailing, .syncStale: "cloudjobs resync \(id)"
     case .finalSyncIncomplete: "cloudjobs resync \(id) --force"
     case .resultsDamaged: "cloudjobs verify \(id)"
-    case .providerUnreachable, .test: nil
+    case .providerUnreachable, .test, .digest: nil
     }
   }
 }

@@ -27,7 +27,7 @@ enum AlertRow {
     }
   }
 
-  private static func readAlert(_ row: inout RowReader) throws -> Alert {
+  static func readAlert(_ row: inout RowReader) throws -> Alert {
     let id = try row.text()
     let rule: AlertRule = try row.value()
     let severity: Alert.Severity = try row.value()

@@ -23,6 +23,8 @@ package actor MemoryStore: Store {
   private var requests: [String: StoredRequest] = [:]
   private var alerts: [String: Alert] = [:]
   private var outbox: [Int64: Delivery] = [:]
+  private var acknowledged: [String: (at: Timestamp, person: String)] = [:]
+  private var quiet: [String: Silence] = [:]
   /// When alerts that fired were resolved, by their ids.
   private var ends: [String: Timestamp] = [:]
   private var lastDelivery: Int64 = 0
@@ -392,6 +394,84 @@ package actor MemoryStore: Store {
       outbox[delivery.id] = delivery
     }
     return dead.count
+  }
+
+  package func park(channel: String, answer: String, at now: Timestamp) async throws(StoreError) -> Int {
+    try change(where: { $0.channel == channel && ($0.state == .pending || $0.state == .waiting) }) { delivery in
+      delivery.state = .dead
+      delivery.answer = answer
+      delivery.lastTryAt = now
+    }
+  }
+
+  package func hurry(channel: String, at now: Timestamp) async throws(StoreError) {
+    _ = try change(where: {
+      $0.channel == channel && $0.state == .pending && $0.held == nil && $0.nextTryAt > now
+    }) { $0.nextTryAt = now }
+  }
+
+  private func change(
+    where matches: (Delivery) -> Bool, _ edit: (inout Delivery) -> Void
+  ) throws(StoreError) -> Int {
+    try open()
+    let found = outbox.values.filter(matches)
+    for var delivery in found {
+      edit(&delivery)
+      outbox[delivery.id] = delivery
+    }
+    return found.count
+  }
+
+  package func firingAlerts() async throws(StoreError) -> [FiringAlert] {
+    try open()
+    return alerts.values.filter { $0.status == .firing && ends[$0.id] == nil }.sorted {
+      ($1.at, $0.id) < ($0.at, $1.id)
+    }
+    .map {
+      FiringAlert(
+        alert: $0, acknowledgedAt: acknowledged[$0.id]?.at, acknowledgedBy: acknowledged[$0.id]?.person)
+    }
+  }
+
+  package func acknowledge(_ ids: [String], by person: String, at now: Timestamp) async throws(StoreError) -> Int {
+    try open()
+    var count = 0
+    for id in ids where alerts[id]?.status == .firing && ends[id] == nil && acknowledged[id] == nil {
+      acknowledged[id] = (now, person)
+      count += 1
+    }
+    return count
+  }
+
+  package func repeatFiring(deliveredBefore moment: Timestamp, at now: Timestamp) async throws(StoreError) -> Int {
+    let (ends, acknowledged) = (ends, acknowledged)
+    return try change(where: { delivery in
+      delivery.state == .delivered && delivery.lastTryAt.map { $0 < moment } == true
+        && delivery.alert.status == .firing && ends[delivery.alert.id] == nil && acknowledged[delivery.alert.id] == nil
+    }) { delivery in
+      delivery.state = .pending
+      delivery.repeats += 1
+      delivery.tries = 0
+      delivery.nextTryAt = now
+      delivery.createdAt = now
+    }
+  }
+
+  package func silences(at now: Timestamp) async throws(StoreError) -> [Silence] {
+    try open()
+    return quiet.values.filter { $0.until > now }.sorted { ($0.until, $0.id) < ($1.until, $1.id) }
+  }
+
+  package func put(_ silence: Silence) async throws(StoreError) {
+    try open()
+    quiet[silence.id] = silence
+  }
+
+  package func endSilence(_ id: String, at now: Timestamp) async throws(StoreError) -> Bool {
+    let isOpen = quiet[id].map { $0.until > now } ?? false
+    if isOpen { quiet[id]?.until = now }
+    _ = try change(where: { $0.state == .pending && $0.held == "silence \(id)" }) { $0.nextTryAt = now }
+    return isOpen
   }
 
   package func close() async { isClosed = true }

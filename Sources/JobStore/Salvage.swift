@@ -18,7 +18,7 @@ struct Salvage {
 
   mutating func run() throws {
     for table in ["jobs", "events", "requests", "alerts", "deliveries", "syncs"] { try saveByRowID(table) }
-    for (table, key) in [("leases", "owner"), ("attempts", "job"), ("price_segments", "job")] {
+    for (table, key) in [("leases", "owner"), ("silences", "id"), ("attempts", "job"), ("price_segments", "job")] {
       try saveByKey(table, key)
     }
     // A lease of the damaged file says nothing of the new one, and the next claim must have a higher epoch.

@@ -98,6 +98,31 @@ package protocol Store: Sendable {
   /// Returns how many.
   func resend(_ ids: [Int64]?, at now: Timestamp) async throws(StoreError) -> Int
 
+  /// Gives up everything that waits for a channel, which can't be used as it is. Returns how many.
+  func park(channel: String, answer: String, at now: Timestamp) async throws(StoreError) -> Int
+
+  /// A channel that failed takes messages again: what waits for another try is due now.
+  func hurry(channel: String, at now: Timestamp) async throws(StoreError)
+
+  /// Alerts that fire, newest first, with when somebody took note of them.
+  func firingAlerts() async throws(StoreError) -> [FiringAlert]
+
+  /// Notes that somebody has seen alerts that fire, so that they are not told again. Returns how many.
+  func acknowledge(_ alerts: [String], by person: String, at now: Timestamp) async throws(StoreError) -> Int
+
+  /// Makes deliveries of alerts that still fire, that nobody has acknowledged and that were delivered before `moment`
+  /// due again. Returns how many.
+  func repeatFiring(deliveredBefore moment: Timestamp, at now: Timestamp) async throws(StoreError) -> Int
+
+  /// Silences that have not ended at `now`.
+  func silences(at now: Timestamp) async throws(StoreError) -> [Silence]
+
+  /// Enters a silence, or replaces the one of the same id. What it kept back is looked at again when it ends.
+  func put(_ silence: Silence) async throws(StoreError)
+
+  /// Ends a silence now, and lets go what it kept back. False if there is none.
+  func endSilence(_ id: String, at now: Timestamp) async throws(StoreError) -> Bool
+
   // MARK: Life
 
   /// Waits for what is queued and closes. Later calls throw `.closed`.
@@ -313,6 +338,19 @@ package struct Delivery: Sendable, Hashable, Identifiable {
     self.held = held
     self.repeats = repeats
     self.answer = answer
+  }
+}
+
+/// An alert whose condition holds.
+package struct FiringAlert: Sendable, Hashable {
+  package var alert: Alert
+  package var acknowledgedAt: Timestamp?
+  package var acknowledgedBy: String?
+
+  package init(alert: Alert, acknowledgedAt: Timestamp? = nil, acknowledgedBy: String? = nil) {
+    self.alert = alert
+    self.acknowledgedAt = acknowledgedAt
+    self.acknowledgedBy = acknowledgedBy
   }
 }
 

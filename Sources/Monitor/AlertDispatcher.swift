@@ -14,6 +14,8 @@ package actor AlertDispatcher {
   private let logger: Logger
   private var channels: [String: any Notifier]
   private var policy: RetryPolicy
+  private var rules: DeliveryRules
+  private let offset: @Sendable (String?, Timestamp) -> Int
   private var generator: any RandomNumberGenerator
 
   private var busy: [String: Task<Void, Never>] = [:]
@@ -24,6 +26,12 @@ package actor AlertDispatcher {
   private var settleAt = Timestamp(milliseconds: 0)
   /// Channels that failed, how often in a row, and before when they are not tried again.
   private var pauses: [String: (failures: Int, until: Timestamp)] = [:]
+  private var buckets: [String: TokenBucket] = [:]
+  /// When a condition last began on a channel, so that one that flaps is told of once in a while only.
+  private var begun: [String: [String: Timestamp]] = [:]
+  /// Channels that take messages again, of which the store has not been told.
+  private var recovered: Set<String> = []
+  private var repeatAt = Timestamp(milliseconds: 0)
   /// Deliveries that ended while the outbox was being read: what was read of them is old.
   private var endedMeanwhile: Set<Int64> = []
   private var isPumping = false
@@ -36,7 +44,7 @@ package actor AlertDispatcher {
   private var idleWaiters: [CheckedContinuation<Void, Never>] = []
 
   /// How many due deliveries a channel takes at a time.
-  private static let batch = 200
+  private static let batch = 1000
   /// A channel that failed is tried again after this, doubled with each failure in a row up to the longest.
   private static let firstChannelPause = Duration.milliseconds(500)
   private static let longestChannelPause = Duration.seconds(30)
@@ -44,21 +52,26 @@ package actor AlertDispatcher {
   private static let shortestPause = Duration.milliseconds(100)
 
   package init(
-    store: any Store, channels: [any Notifier], policy: RetryPolicy, clock: any WallClock, logger: Logger,
+    store: any Store, channels: [any Notifier], policy: RetryPolicy, rules: DeliveryRules = DeliveryRules(),
+    clock: any WallClock, logger: Logger, offset: @escaping @Sendable (String?, Timestamp) -> Int = { _, _ in 0 },
     generator: any RandomNumberGenerator = SystemRandomNumberGenerator()
   ) {
     self.store = store
     self.channels = Dictionary(channels.map { ($0.name, $0) }) { first, _ in first }
     self.policy = policy
+    self.rules = rules
+    self.offset = offset
     self.clock = clock
     self.logger = logger
     self.generator = generator
   }
 
-  /// Replaces the channels and the policy; deliveries under way end on the old ones.
-  package func configure(channels: [any Notifier], policy: RetryPolicy) async {
+  /// Replaces the channels and the rules; deliveries under way end on the old ones.
+  package func configure(channels: [any Notifier], policy: RetryPolicy, rules: DeliveryRules) async {
     self.channels = Dictionary(channels.map { ($0.name, $0) }) { first, _ in first }
     self.policy = policy
+    self.rules = rules
+    buckets = [:]
     await pump()
   }
 
@@ -67,7 +80,20 @@ package actor AlertDispatcher {
 
   /// Looks into the outbox if something is due.
   package func tick() async {
+    await repeatFiring()
     if let nextDue, nextDue <= time() { await pump() }
+  }
+
+  /// Tells again, now and then, what still fires and nobody has taken note of.
+  private func repeatFiring() async {
+    let now = time()
+    guard let pause = rules.repeatAfter, now >= repeatAt, !isClosing else { return }
+    repeatAt = now + min(.seconds(30), pause)
+    do {
+      if try await store.repeatFiring(deliveredBefore: now - pause, at: now) > 0 { await pump() }
+    } catch {
+      logger.error("Outbox can't be read", metadata: ["error": "\(error)"])
+    }
   }
 
   /// The wall clock's time, which here never runs backwards.
@@ -105,6 +131,7 @@ package actor AlertDispatcher {
       return
     }
     nextDue = nil
+    let silences = try await store.silences(at: now)
     for (channel, next) in try await store.nextDeliveries() {
       let moment = max(next, pauses[channel]?.until ?? next)
       guard moment <= now else {
@@ -113,10 +140,44 @@ package actor AlertDispatcher {
       }
       // A busy channel takes what is due when its task ends.
       guard busy[channel] == nil else { continue }
+      if let moment = waitForToken(channel, now) {
+        nextDue = min(nextDue ?? moment, moment)
+        continue
+      }
       endedMeanwhile = []
       let due = try await store.dueDeliveries(through: channel, at: now, limit: Self.batch)
-      start(due.filter { !inHand.contains($0.id) && !endedMeanwhile.contains($0.id) }, through: channel)
+      let held = due.compactMap { delivery in
+        inHand.contains(delivery.id) ? nil : hold(delivery, silences, now).map { (delivery.id, $0) }
+      }
+      if !held.isEmpty {
+        try await store.settle(
+          held.map { DeliveryOutcome(delivery: $0.0, at: now, result: .held(until: $0.1.until), answer: $0.1.why) })
+        // What is due behind them is looked at next.
+        pumpAgain = true
+      }
+      let kept = Set(held.map(\.0))
+      start(
+        due.filter { !inHand.contains($0.id) && !endedMeanwhile.contains($0.id) && !kept.contains($0.id) },
+        through: channel)
     }
+  }
+
+  /// When a channel that has had its share may be given more, or nil for now.
+  private func waitForToken(_ channel: String, _ now: Timestamp) -> Timestamp? {
+    guard let limit = channels[channel]?.limit else { return nil }
+    if buckets[channel]?.limit != limit { buckets[channel] = TokenBucket(limit, at: now) }
+    let next = buckets[channel]?.nextAt(now) ?? now
+    return next > now ? next : nil
+  }
+
+  private func hold(_ delivery: Delivery, _ silences: [Silence], _ now: Timestamp) -> DeliveryRules.Hold? {
+    let alert = delivery.alert
+    if let hold = rules.hold(alert, silences: silences, at: now, offset: offset) { return hold }
+    // It may be over again before that, and then nobody hears of it.
+    guard alert.status == .firing, delivery.repeats == 0, delivery.tries == 0,
+      let last = begun[delivery.channel]?[alert.condition], last + rules.flapWindow > now
+    else { return nil }
+    return DeliveryRules.Hold(until: last + rules.flapWindow, why: "flapping")
   }
 
   private func start(_ deliveries: [Delivery], through channel: String) {
@@ -138,8 +199,12 @@ package actor AlertDispatcher {
 
   /// Pushes one after the other, up to the first that is to be tried again: the channel has a problem, not the message.
   private func send(_ deliveries: [Delivery], through name: String) async {
+    if rules.digestOver > 0, deliveries.count > rules.digestOver, channels[name]?.takesDigests == true {
+      return await sendTogether(deliveries, through: name)
+    }
     var isOpen = true
     for delivery in deliveries {
+      if isOpen, waitForToken(name, time()) != nil { isOpen = false }
       if isOpen, !isClosing, !Task.isCancelled, unsettled.isEmpty {
         let (outcome, wish) = await push(delivery, through: name)
         isOpen = note(outcome, wish, through: name)
@@ -151,11 +216,40 @@ package actor AlertDispatcher {
     }
   }
 
+  /// Pushes many alerts as one message. What becomes of it becomes of each.
+  private func sendTogether(_ deliveries: [Delivery], through name: String) async {
+    let digest = AlertDigest.alert(deliveries.map(\.alert), at: time(), channel: name)
+    // The same for every try of the same alerts.
+    let ids = "\(deliveries.first?.id ?? 0)-\(deliveries.last?.id ?? 0)-\(deliveries.count)"
+    let first = deliveries.min { $0.tries < $1.tries } ?? deliveries[0]
+    var carrier = first
+    carrier.alert = digest
+    let (outcome, wish) = await push(carrier, through: name, id: "msg_digest-" + WebhookFormat.id("\(ids)-\(name)"))
+    _ = note(outcome, wish, through: name)
+    for delivery in deliveries {
+      var each = outcome
+      each.delivery = delivery.id
+      unsettled[delivery.id] = each
+    }
+    logger.info(
+      "Alerts sent together",
+      metadata: [
+        "alert.channel": "\(name)", "alerts": "\(deliveries.count)", "alert.answer": "\(outcome.answer)",
+      ])
+    settleAt = min(settleAt, outcome.at)
+    _ = await settle(outcome.at)
+    for delivery in deliveries where unsettled[delivery.id] == nil {
+      inHand.remove(delivery.id)
+      endedMeanwhile.insert(delivery.id)
+    }
+  }
+
   /// Keeps account of a channel's failures; `wish` is how long the receiver asked to be left alone. False if it is to be
   /// left alone for a while.
   private func note(_ outcome: DeliveryOutcome, _ wish: Duration?, through name: String) -> Bool {
     guard case .retry = outcome.result else {
-      pauses[name] = nil
+      // What failed before need not wait for its own time: the channel takes messages again.
+      if pauses.removeValue(forKey: name) != nil, outcome.result == .delivered { recovered.insert(name) }
       return true
     }
     let failures = (pauses[name]?.failures ?? 0) + 1
@@ -164,15 +258,19 @@ package actor AlertDispatcher {
     return false
   }
 
-  private func push(_ delivery: Delivery, through name: String) async -> (DeliveryOutcome, Duration?) {
+  private func push(
+    _ delivery: Delivery, through name: String, id: String? = nil
+  ) async -> (DeliveryOutcome, Duration?) {
     let now = time()
+    _ = buckets[name]?.take(at: now)
+    if delivery.alert.status == .firing { noteBeginning(delivery.alert.condition, on: name, at: now) }
     guard let notifier = channels[name] else {
       return (
         DeliveryOutcome(
           delivery: delivery.id, at: now, result: .dead, answer: "no notifier of this name is configured"), nil
       )
     }
-    let message = AlertMessage(id: Self.messageID(delivery), alert: delivery.alert, now: now)
+    let message = AlertMessage(id: id ?? Self.messageID(delivery), alert: delivery.alert, now: now)
     let answer = await notifier.deliver(message)
     let ended = time()
     switch answer {
@@ -190,6 +288,14 @@ package actor AlertDispatcher {
       case .dead(let why):
         return (DeliveryOutcome(delivery: delivery.id, at: ended, result: .dead, answer: "\(why): \(text)"), nil)
       }
+    }
+  }
+
+  private func noteBeginning(_ condition: String, on channel: String, at now: Timestamp) {
+    begun[channel, default: [:]][condition] = now
+    // Only what can still matter is remembered.
+    if begun[channel, default: [:]].count > 2000 {
+      begun[channel] = begun[channel]?.filter { $0.value + rules.flapWindow > now }
     }
   }
 
@@ -221,6 +327,7 @@ package actor AlertDispatcher {
       logger.error("Deliveries can't be recorded", metadata: ["deliveries": "\(outcomes.count)", "error": "\(error)"])
       return false
     }
+    await hurryRecovered(now)
     for (id, outcome) in outcomes where unsettled[id] == outcome {
       unsettled[id] = nil
       inHand.remove(id)
@@ -229,9 +336,20 @@ package actor AlertDispatcher {
     return true
   }
 
-  /// The id that every try of a delivery carries.
+  private func hurryRecovered(_ now: Timestamp) async {
+    for channel in recovered {
+      do { try await store.hurry(channel: channel, at: now) } catch {
+        logger.error("Outbox can't be read", metadata: ["error": "\(error)"])
+      }
+    }
+    if !recovered.isEmpty { pumpAgain = true }
+    recovered = []
+  }
+
+  /// The id that every try of a delivery carries; one that is told again is another message.
   package static func messageID(_ delivery: Delivery) -> String {
-    "msg_" + WebhookFormat.id("\(delivery.alert.id)-\(delivery.channel)")
+    let again = delivery.repeats > 0 ? "-r\(delivery.repeats)" : ""
+    return "msg_" + WebhookFormat.id("\(delivery.alert.id)-\(delivery.channel)\(again)")
   }
 
   /// Returns when nothing is being sent.

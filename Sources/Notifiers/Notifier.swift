@@ -10,8 +10,17 @@ package protocol Notifier: Actor {
   nonisolated var kind: String { get }
   /// Where it sends to, with everything secret masked.
   nonisolated var destination: String { get }
+  /// How much the receiver takes, or nil if it sets no limit.
+  nonisolated var limit: TokenBucket.Limit? { get }
+  /// Whether many alerts may come as one message. Not for receivers that put beginnings and ends together by their ids.
+  nonisolated var takesDigests: Bool { get }
 
   func deliver(_ message: AlertMessage) async -> DeliveryAnswer
+}
+
+extension Notifier {
+  package nonisolated var limit: TokenBucket.Limit? { nil }
+  package nonisolated var takesDigests: Bool { true }
 }
 
 /// One alert for one channel.

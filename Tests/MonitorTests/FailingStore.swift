@@ -70,5 +70,23 @@ final class FailingStore: Store {
   func resend(_ ids: [Int64]?, at now: Timestamp) async throws(StoreError) -> Int {
     try await inner.resend(ids, at: now)
   }
+  func park(channel: String, answer: String, at now: Timestamp) async throws(StoreError) -> Int {
+    try await inner.park(channel: channel, answer: answer, at: now)
+  }
+  func hurry(channel: String, at now: Timestamp) async throws(StoreError) {
+    try await inner.hurry(channel: channel, at: now)
+  }
+  func firingAlerts() async throws(StoreError) -> [FiringAlert] { try await inner.firingAlerts() }
+  func acknowledge(_ alerts: [String], by person: String, at now: Timestamp) async throws(StoreError) -> Int {
+    try await inner.acknowledge(alerts, by: person, at: now)
+  }
+  func repeatFiring(deliveredBefore moment: Timestamp, at now: Timestamp) async throws(StoreError) -> Int {
+    try await inner.repeatFiring(deliveredBefore: moment, at: now)
+  }
+  func silences(at now: Timestamp) async throws(StoreError) -> [Silence] { try await inner.silences(at: now) }
+  func put(_ silence: Silence) async throws(StoreError) { try await inner.put(silence) }
+  func endSilence(_ id: String, at now: Timestamp) async throws(StoreError) -> Bool {
+    try await inner.endSilence(id, at: now)
+  }
   func close() async { await inner.close() }
 }
