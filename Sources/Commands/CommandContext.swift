@@ -242,6 +242,9 @@ package struct CommandContext: Sendable {
       rawValue: "\(role.rawValue)-\(hostName)-\(processID)-\(String(generator.next(), radix: 36))")
   }
 
+  /// Who runs the command, for others to read.
+  var personName: String { environment["USER"] ?? environment["LOGNAME"] ?? "uid \(geteuid())" }
+
   package var hostName: String { ProcessInfo.processInfo.hostName }
   package var processID: Int32 { ProcessInfo.processInfo.processIdentifier }
 

@@ -11,9 +11,15 @@ package struct NotifyCommand: AsyncParsableCommand {
     discussion: """
       Examples:
         cloudjobs notify test
+        cloudjobs notify firing
+        cloudjobs notify silence --job a1b2 --for 2h
         cloudjobs notify list --state dead
         cloudjobs notify resend
-      """, subcommands: [NotifyTest.self, NotifyList.self, NotifyResend.self])
+      """,
+    subcommands: [
+      NotifyTest.self, NotifyList.self, NotifyFiring.self, NotifyAck.self, NotifySilence.self, NotifySilences.self,
+      NotifyUnsilence.self, NotifyExplain.self, NotifyResend.self,
+    ])
 
   package init() {}
 }

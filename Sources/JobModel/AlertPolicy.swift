@@ -160,6 +160,15 @@ package struct AlertPolicy: Sendable, Hashable {
       status: Self.lasts(rule) ? .firing : .event, condition: condition, labels: labels(rule, job))
   }
 
+  /// An alert as the rule would make it, to see what becomes of it.
+  package func sample(_ rule: AlertRule, job: Job?, at now: Timestamp) -> Alert {
+    let setting = setting(rule)
+    return Alert(
+      id: "sample", rule: rule, severity: setting.severity, at: now, job: job?.id, title: rule.rawValue, facts: [],
+      nextCommand: nil, channels: setting.channels ?? channels, status: Self.lasts(rule) ? .firing : .event,
+      labels: job.map { labels(rule, $0) } ?? ["rule": rule.rawValue, "severity": setting.severity.rawValue])
+  }
+
   /// The end of the alert that a provider does not answer.
   package func providerReachable(_ provider: ProviderName, now: Timestamp) -> Alert {
     Alert(
