@@ -23,7 +23,7 @@ package struct TokenBucket: Sendable, Hashable {
   /// Takes a token. False if there is none.
   package mutating func take(at now: Timestamp) -> Bool {
     refill(now)
-    guard tokens >= 1 else { return false }
+    guard tokens >= 1 - 1e-6 else { return false }
     tokens -= 1
     return true
   }
@@ -31,7 +31,7 @@ package struct TokenBucket: Sendable, Hashable {
   /// When there will be a token.
   package mutating func nextAt(_ now: Timestamp) -> Timestamp {
     refill(now)
-    guard tokens < 1 else { return now }
+    guard tokens < 1 - 1e-6 else { return now }
     return now + .milliseconds(Int64(((1 - tokens) / limit.perMinute * 60_000).rounded(.up)))
   }
 

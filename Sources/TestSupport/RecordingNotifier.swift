@@ -1,3 +1,4 @@
+package import JobModel
 package import Notifiers
 
 /// A channel that keeps what it was given and answers what the test wants.
@@ -12,7 +13,14 @@ package actor RecordingNotifier: Notifier {
   private var isHeld = false
   private var waiters: [CheckedContinuation<Void, Never>] = []
 
-  package init(_ name: String) { self.name = name }
+  package nonisolated let limit: TokenBucket.Limit?
+  package nonisolated let takesDigests: Bool
+
+  package init(_ name: String, limit: TokenBucket.Limit? = nil, takesDigests: Bool = true) {
+    self.name = name
+    self.limit = limit
+    self.takesDigests = takesDigests
+  }
 
   /// What the next messages are answered; after them everything is delivered.
   package func answer(_ answers: DeliveryAnswer...) { self.answers += answers }

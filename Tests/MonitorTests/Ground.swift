@@ -42,9 +42,15 @@ final class Ground: Sendable {
         alertsWaiting: { if let dispatcher { Task { await dispatcher.pump() } } }))
   }
 
-  func dispatcher(_ channels: [RecordingNotifier]? = nil) -> AlertDispatcher {
-    AlertDispatcher(
-      store: store, channels: channels ?? [channel], policy: .init(), clock: clock,
+  func dispatcher(
+    _ channels: [RecordingNotifier]? = nil, rules edit: (inout DeliveryRules) -> Void = { _ in }
+  ) -> AlertDispatcher {
+    var rules = DeliveryRules()
+    // Each by itself, unless a test is about those that go together.
+    rules.digestOver = 0
+    edit(&rules)
+    return AlertDispatcher(
+      store: store, channels: channels ?? [channel], policy: .init(), rules: rules, clock: clock,
       logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
   }
 
