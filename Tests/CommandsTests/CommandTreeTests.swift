@@ -30,7 +30,9 @@ struct CommandTreeTests {
     #expect(
       Leaf.all.map(\.testDescription).sorted() == [
         "backup", "check", "cleanup", "config check", "config schema", "doctor", "history", "import", "list", "logs",
-        "notify list", "notify resend", "notify test", "restore", "resync", "run", "status", "terminate", "verify",
+        "notify ack", "notify explain", "notify firing", "notify list", "notify resend", "notify silence",
+        "notify silences",
+        "notify test", "notify unsilence", "restore", "resync", "run", "status", "terminate", "verify",
         "watch",
       ])
   }
@@ -66,7 +68,9 @@ struct CommandTreeTests {
   @Test("each that prints data prints it as JSON", arguments: Leaf.all)
   func json(_ leaf: Leaf) {
     // These act and say so, copy a log, or print JSON anyway.
-    let others: Set = ["config schema", "logs", "notify resend", "restore", "terminate", "watch"]
+    let others: Set = [
+      "config schema", "logs", "notify ack", "notify resend", "notify unsilence", "restore", "terminate", "watch",
+    ]
     #expect(leaf.help.contains("--json") == !others.contains(leaf.testDescription))
   }
 
