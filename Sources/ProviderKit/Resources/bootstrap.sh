@@ -295,6 +295,8 @@ reason_of_end() {
 
 # Whether what kept the last sync from success may go by itself.
 may_pass() {
+  # Another copy was under way, or this one was killed: the report that is there is not its own.
+  if [ "$sync_code" = 75 ] || [ "$sync_code" -gt 128 ]; then return 0; fi
   case $(sed -n 's/.*"reason":"\([a-z_]*\)".*/\1/p' sync/last.json 2>/dev/null) in
     network | rate_limit | changing | missing | interrupted | killed | other) return 0 ;;
     *) return 1 ;;
