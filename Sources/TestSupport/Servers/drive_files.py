@@ -35,8 +35,7 @@ def timestamp(text=None):
 
 class File:
     def __init__(self, meta, content, drive):
-        # An id that the client has been given by files.generateIds is taken.
-        self.id = meta.get("id") or new_id()
+        self.id = meta.get("id") or "1" + secrets.token_urlsafe(24)
         self.name = meta.get("name", "Untitled")
         self.mime = meta.get("mimeType") or "application/octet-stream"
         self.parents = list(meta.get("parents") or [ROOT])
@@ -81,10 +80,6 @@ class File:
                 "sha256Checksum": self.sha256, "originalFilename": self.name,
             }
         return document
-
-
-def new_id():
-    return "1" + secrets.token_urlsafe(24)
 
 
 class Drive:
