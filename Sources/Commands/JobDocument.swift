@@ -81,7 +81,9 @@ enum JobDocument {
       "channel": .string(delivery.channel), "state": .string(delivery.state.rawValue),
       "tries": .integer(Int64(delivery.tries)), "created_at": .time(delivery.createdAt),
       "next_try_at": delivery.state == .pending ? .time(delivery.nextTryAt) : .null,
-      "last_try_at": .time(delivery.lastTryAt), "answer": .optional(delivery.answer),
+      "last_try_at": .time(delivery.lastTryAt), "held_by": .optional(delivery.held),
+      "status": .string(delivery.alert.status.rawValue), "repeats": .integer(Int64(delivery.repeats)),
+      "answer": .optional(delivery.answer),
     ])
   }
 

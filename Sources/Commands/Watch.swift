@@ -63,9 +63,16 @@ struct Watch {
       alertsWaiting: { Task { await dispatcher.pump() } })
     let supervisionContext = context.supervisionContext(
       store: store, owner: context.makeOwner(.watch), logger: logger, hooks: hooks)
+    let health = WatcherHealth(
+      context: context, store: store, http: clients.http, logger: logger,
+      isWell: { (try? await store.holders()) != nil })
     let supervision = Supervision(
       context: supervisionContext, dispatcher: dispatcher,
-      options: context.supervisionOptions(.watch, .all), housekeeping: { _ = try await store.checkpoint() })
+      options: context.supervisionOptions(.watch, .all),
+      housekeeping: {
+        await health.lookAtDisk()
+        _ = try await store.checkpoint()
+      })
     // Before the lease, so that no signal finds nobody listening.
     let signals = await UnixSignalsSequence(trapping: [.sigint, .sigterm, .sighup])
     try await supervision.begin()
@@ -75,6 +82,7 @@ struct Watch {
     let helpers = [
       Task { await listen(signals, supervision, supervisionContext, dispatcher, clients, terminal, logger) },
       Task { await draw(terminal, board, supervision, store) },
+      Task { await health.ping() },
     ]
     defer { for helper in helpers { helper.cancel() } }
     let end: Supervision.End

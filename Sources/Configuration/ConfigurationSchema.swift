@@ -193,6 +193,17 @@ package enum ConfigurationSchema {
       duration(
         "shutdown_timeout", .seconds(30), .milliseconds(100)...hours(1),
         "How long a watcher that was asked to stop may take to finish what it is doing."),
+      Schema.Field(
+        "min_free_mb", .integer(1...1_000_000), standard: .integer(200),
+        "Less room than this on the disk of the database is worth an alert."),
+      Schema.Field(
+        "ping_url", .text(.webURL),
+        "An address that the watcher asks every `ping_interval` while all is well, for a service that tells you when the "
+          + "watcher itself has stopped, such as healthchecks.io."),
+      duration("ping_interval", .seconds(60), .seconds(1)...hours(24), "How often `ping_url` is asked."),
+      Schema.Field(
+        "ping_allow_private", .boolean, standard: .bool(false),
+        "Whether `ping_url` may lie in a private network or on this machine."),
     ])
   }()
 
@@ -246,6 +257,13 @@ package enum ConfigurationSchema {
       "budget_percents", .list(.integer(1...100), atLeast: 0),
       standard: .array(Budget.defaultPercents.map(JSONNode.integer)),
       "Percentages of a job's budget at which an alert is sent; 100 is always one of them."),
+    Schema.Field(
+      "price_factor", .number(1.01...1000), standard: JSONNode(.number("1.5")),
+      "A price that has risen to this many times that of the launch is worth an alert."),
+    Schema.Field(
+      "idle_after", .duration(.seconds(10)...hours(720)),
+      "A calculation that uses less than `idle_percent` of a core for so long is worth an alert; without it never."),
+    Schema.Field("idle_percent", .integer(1...100), standard: .integer(5), "See `idle_after`."),
     duration(
       "group_wait", .zero, .zero...hours(1), "How long the first of several alerts waits for the others."),
     Schema.Field(
@@ -308,6 +326,9 @@ package enum ConfigurationSchema {
     case .syncStale: "The last copy of a running job's results is older than two of `sync.interval`."
     case .finalSyncIncomplete: "An instance ended without a last copy of its results."
     case .resultsDamaged: "Results on the remote are missing or not as they were copied."
+    case .priceRise: "The price of an instance has risen to `price_factor` times that of its launch."
+    case .instanceIdle: "A calculation has done nothing for `idle_after`."
+    case .watcherDisk: "The disk of the database has less than `watch.min_free_mb` left."
     case .digest: "Many alerts in one message."
     case .test: "Sent by `notify test`."
     }

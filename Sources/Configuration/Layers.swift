@@ -117,6 +117,8 @@ struct Layers {
         return .object([("command", .array([program, .string("•••")]))])
       }
       return node
+    case .text(let rule) where rule.sensitive:
+      return node.string.map { .string(WebAddress.masked($0)) } ?? node
     case .list(let element, _), .oneOrMany(let element):
       return node.items.map { .array($0.map { masked($0, element) }) } ?? node
     case .map(_, let values, _):

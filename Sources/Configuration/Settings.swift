@@ -70,6 +70,11 @@ package struct Settings: Sendable, Equatable {
     package var terminateRetryCap: Duration
     package var leaseTTL: Duration
     package var shutdownTimeout: Duration
+    package var minimumFreeMegabytes: Int
+    /// What is asked while all is well; a key of its service, so it is not shown.
+    package var pingURL: String?
+    package var pingInterval: Duration
+    package var pingAllowsPrivate: Bool
   }
 
   package struct Sync: Sendable, Hashable {
@@ -101,6 +106,9 @@ package struct Settings: Sendable, Equatable {
     package var costThresholds: [Money]
     /// Ascending; 100 is one of them.
     package var budgetPercents: [Int]
+    package var priceFactor: Double
+    package var idleAfter: Duration?
+    package var idlePercent: Int
     package var groupWait: Duration
     package var digestOver: Int
     package var repeatAfter: Duration?
@@ -117,7 +125,12 @@ package struct Settings: Sendable, Equatable {
 extension Settings {
   /// Which events become alerts, and which notifiers carry them.
   package var alertPolicy: AlertPolicy {
-    AlertPolicy(rules: alerts.rules, channels: notifiers.map(\.name), costThresholds: alerts.costThresholds)
+    var policy = AlertPolicy(
+      rules: alerts.rules, channels: notifiers.map(\.name), costThresholds: alerts.costThresholds)
+    policy.priceFactor = alerts.priceFactor
+    policy.idleAfter = alerts.idleAfter
+    policy.idlePercent = alerts.idlePercent
+    return policy
   }
 
   /// When alerts go out.

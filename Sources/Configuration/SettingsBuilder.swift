@@ -60,7 +60,10 @@ struct SettingsBuilder {
       heartbeatGiveUp: duration("watch.heartbeat_give_up"), unreachableAfter: duration("watch.unreachable_after"),
       shutdownGrace: duration("watch.shutdown_grace"), terminateRetry: duration("watch.terminate_retry"),
       terminateRetryCap: duration("watch.terminate_retry_cap"), leaseTTL: duration("watch.lease_ttl"),
-      shutdownTimeout: duration("watch.shutdown_timeout"))
+      shutdownTimeout: duration("watch.shutdown_timeout"),
+      minimumFreeMegabytes: read("watch.min_free_mb", 200) { ValueReader.integer($0, 1...Int.max) },
+      pingURL: layers.entries["watch.ping_url"]?.node.string, pingInterval: duration("watch.ping_interval"),
+      pingAllowsPrivate: read("watch.ping_allow_private", false, ValueReader.boolean))
   }
 
   private mutating func sync() -> Settings.Sync {
@@ -92,7 +95,11 @@ struct SettingsBuilder {
     let percents = list("alerts.budget_percents") { ValueReader.integer($0, 1...100) }
     return Settings.Alerts(
       rules: rules, costThresholds: Set(list("alerts.cost_thresholds", ValueReader.money)).sorted(),
-      budgetPercents: Set(percents + [100]).sorted(), groupWait: duration("alerts.group_wait"),
+      budgetPercents: Set(percents + [100]).sorted(),
+      priceFactor: read("alerts.price_factor", 1.5) { ValueReader.number($0, 1...Double.greatestFiniteMagnitude) },
+      idleAfter: layers.entries["alerts.idle_after"] == nil ? nil : duration("alerts.idle_after"),
+      idlePercent: read("alerts.idle_percent", 5) { ValueReader.integer($0, 1...100) },
+      groupWait: duration("alerts.group_wait"),
       digestOver: read("alerts.digest_over", 20) { ValueReader.integer($0, 0...Int.max) },
       repeatAfter: layers.entries["alerts.repeat_after"] == nil ? nil : duration("alerts.repeat_after"),
       quietHours: quietHours(),

@@ -106,6 +106,9 @@ package enum AlertRule: String, Sendable, Hashable, CaseIterable, Codable {
   case syncStale = "sync_stale"
   case finalSyncIncomplete = "final_sync_incomplete"
   case resultsDamaged = "results_damaged"
+  case priceRise = "price_rise"
+  case instanceIdle = "instance_idle"
+  case watcherDisk = "watcher_disk"
   /// Many alerts in one message.
   case digest
   /// Sent by `notify test` only.

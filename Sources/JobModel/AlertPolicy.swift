@@ -18,6 +18,11 @@ package struct AlertPolicy: Sendable, Hashable {
   package var channels: [String]
   /// Amounts at which any job's cost is worth an alert.
   package var costThresholds: [Money]
+  /// A price that has risen to this many times that of the launch is worth an alert.
+  package var priceFactor: Double = 1.5
+  /// An instance whose calculation has used less than `idlePercent` of one core for so long is worth one; nil never.
+  package var idleAfter: Duration?
+  package var idlePercent: Int = 5
 
   package init(
     rules: [AlertRule: Setting] = [:], channels: [String] = [], costThresholds: [Money] = []
@@ -31,7 +36,8 @@ package struct AlertPolicy: Sendable, Hashable {
     switch rule {
     case .jobFailed, .launchFailed, .budgetReached, .finalSyncIncomplete, .resultsDamaged:
       Setting(enabled: true, severity: .critical)
-    case .heartbeatLost, .providerUnreachable, .costThreshold, .syncFailing, .syncStale:
+    case .heartbeatLost, .providerUnreachable, .costThreshold, .syncFailing, .syncStale, .priceRise, .instanceIdle,
+      .watcherDisk:
       Setting(enabled: true, severity: .warning)
     case .jobCompleted, .jobTerminated: Setting(enabled: false, severity: .info)
     case .test, .digest: Setting(enabled: true, severity: .info)
@@ -45,8 +51,9 @@ package struct AlertPolicy: Sendable, Hashable {
     switch event.kind {
     case .heartbeatBack: [.heartbeatLost]
     case .syncRecovered: [.syncFailing, .syncStale]
+    case .instanceBusy: [.instanceIdle]
     // What can't be true of an instance that is gone.
-    case .instanceGone: [.heartbeatLost, .syncFailing, .syncStale]
+    case .instanceGone: [.heartbeatLost, .syncFailing, .syncStale, .instanceIdle]
     default: []
     }
   }
@@ -54,7 +61,7 @@ package struct AlertPolicy: Sendable, Hashable {
   /// Whether a rule's alerts hold until something ends them.
   package static func lasts(_ rule: AlertRule) -> Bool {
     switch rule {
-    case .heartbeatLost, .syncFailing, .syncStale, .providerUnreachable: true
+    case .heartbeatLost, .syncFailing, .syncStale, .instanceIdle, .providerUnreachable, .watcherDisk: true
     default: false
     }
   }
@@ -73,6 +80,8 @@ package struct AlertPolicy: Sendable, Hashable {
     case .syncStale: .syncStale
     case .finalSyncMissing: .finalSyncIncomplete
     case .resultsDamaged: .resultsDamaged
+    case .priceRise: .priceRise
+    case .instanceIdle: .instanceIdle
     default: nil
     }
   }
@@ -97,6 +106,7 @@ package struct AlertPolicy: Sendable, Hashable {
     switch rule {
     case .heartbeatLost: job.attempt.heartbeatLost
     case .syncFailing, .syncStale: job.crossed.contains { $0.hasPrefix("sync_") }
+    case .instanceIdle: job.crossed.contains("idle")
     default: false
     }
   }
@@ -169,6 +179,23 @@ package struct AlertPolicy: Sendable, Hashable {
       labels: job.map { labels(rule, $0) } ?? ["rule": rule.rawValue, "severity": setting.severity.rawValue])
   }
 
+  /// The disk of the database has less room than it needs, or has enough again.
+  package func watcherDisk(path: String, free: Int64, isLow: Bool, at now: Timestamp) -> Alert? {
+    let setting = setting(.watcherDisk)
+    guard setting.enabled || !isLow else { return nil }
+    return Alert(
+      id: "watcher-disk-\(now.rawValue)", rule: .watcherDisk, severity: setting.severity, at: now, job: nil,
+      title: isLow
+        ? "The disk of the watcher is nearly full: \(free / 1_000_000) MB are left"
+        : "The disk of the watcher has room again",
+      facts: [
+        Alert.Fact("Database", path), Alert.Fact("Free", "\(free / 1_000_000) MB"),
+        Alert.Fact("What follows", "on a full disk no job can be started, and nothing that happens is remembered"),
+      ], nextCommand: nil, channels: isLow ? setting.channels ?? channels : [], status: isLow ? .firing : .resolved,
+      condition: "watcher-disk",
+      labels: ["rule": AlertRule.watcherDisk.rawValue, "severity": setting.severity.rawValue])
+  }
+
   /// The end of the alert that a provider does not answer.
   package func providerReachable(_ provider: ProviderName, now: Timestamp) -> Alert {
     Alert(
@@ -219,12 +246,13 @@ package struct AlertPolicy: Sendable, Hashable {
     switch rule {
     case .jobFailed: "cloudjobs logs \(id)"
     case .launchFailed, .jobCompleted, .jobTerminated: "cloudjobs status \(id) --detailed"
-    case .costThreshold, .heartbeatLost: "cloudjobs status \(id)"
+    case .costThreshold, .heartbeatLost, .priceRise: "cloudjobs status \(id)"
+    case .instanceIdle: "cloudjobs logs \(id)"
     case .budgetReached: "cloudjobs terminate \(id)"
     case .syncFailing, .syncStale: "cloudjobs resync \(id)"
     case .finalSyncIncomplete: "cloudjobs resync \(id) --force"
     case .resultsDamaged: "cloudjobs verify \(id)"
-    case .providerUnreachable, .test, .digest: nil
+    case .providerUnreachable, .watcherDisk, .test, .digest: nil
     }
   }
 }

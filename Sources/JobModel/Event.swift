@@ -22,6 +22,10 @@ package struct Event: Sendable, Hashable {
     case costThreshold = "cost_threshold"
     case budgetReached = "budget_reached"
     case priceChanged = "price_changed"
+    /// The price has risen by more than a factor since the launch.
+    case priceRise = "price_rise"
+    case instanceIdle = "instance_idle"
+    case instanceBusy = "instance_busy"
     /// The last copy of the results is on the remote, checked.
     case synced
     case syncFailing = "sync_failing"

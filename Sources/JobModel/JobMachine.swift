@@ -27,6 +27,8 @@ package struct JobMachine: Sendable {
     var nextFindAt: Timestamp?
     var nextTerminateAt: Timestamp?
     var nextSyncAt: Timestamp?
+    /// Since when the calculation has done nothing.
+    var idleSince: Timestamp?
     /// When the row was last written for liveness only.
     var livenessCommittedAt: Timestamp?
 

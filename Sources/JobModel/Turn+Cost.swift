@@ -4,6 +4,15 @@ extension Turn {
     guard job.attempt.isLive, let last = job.attempt.segments.last, last.price != price else { return }
     machine.job.attempt.segments.append(PriceSegment(from: max(now, last.from), price: price))
     record(.priceChanged, "\(last.price.formatted) became \(price.formatted)")
+    guard let first = job.attempt.segments.first?.price, first.microdollars > 0 else { return }
+    let factor = Double(price.microdollars) / Double(first.microdollars)
+    // Each doubling beyond the factor is news again.
+    let step = Int((factor / policy.alerts.priceFactor).rounded(.down))
+    let key = "price-\(job.attempt.number)-\(step)"
+    guard step >= 1, !job.crossed.contains(key) else { return }
+    machine.job.crossed.append(key)
+    record(
+      .priceRise, "the price has risen from \(first.formatted) to \(price.formatted)", key: String(step))
   }
 
   /// Reports every threshold that the cost has reached; of several of one kind only the highest is told.

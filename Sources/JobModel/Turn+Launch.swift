@@ -125,7 +125,7 @@ extension Turn {
     guard move(to: .launching, message: "attempt \(number)") else { return }
     machine.job.earlierCost += spent
     machine.job.attempt = Attempt(job: job.id, number: number, requestedAt: now)
-    machine.job.crossed.removeAll { $0.hasPrefix("sync_") }
+    machine.job.crossed.removeAll { $0.hasPrefix("sync_") || $0 == "idle" }
     machine.job.startedAt = nil
     machine.job.endedAt = nil
     machine.outstanding = .init(sequence: machine.outstanding.sequence)

@@ -68,6 +68,7 @@ extension Turn {
     }
     machine.job.attempt.phase = beacon.phase
     readSync(beacon, launchedAt: launchedAt)
+    noteIdleness(beacon, at: heartbeat)
     if let started = beacon.startedAt, !job.state.isTerminal {
       let moment = clamp(Timestamp(milliseconds: started), from: launchedAt)
       if job.startedAt == nil { machine.job.startedAt = moment }
@@ -77,6 +78,31 @@ extension Turn {
     machine.job.attempt.exitCode = beacon.exitCode
     let ended = beacon.finishedAt.map { clamp(Timestamp(milliseconds: $0), from: job.startedAt ?? launchedAt) }
     end(beacon, at: ended ?? now)
+  }
+
+  /// A calculation that does nothing for long has perhaps hung; whether it has, a person must say.
+  private mutating func noteIdleness(_ beacon: Beacon, at heartbeat: Timestamp) {
+    guard let limit = policy.alerts.idleAfter, let cpu = beacon.cpuPercent, beacon.phase == .running, !beacon.isOver
+    else {
+      machine.outstanding.idleSince = nil
+      return
+    }
+    guard cpu < policy.alerts.idlePercent else {
+      machine.outstanding.idleSince = nil
+      if job.crossed.contains("idle") {
+        machine.job.crossed.removeAll { $0 == "idle" }
+        record(.instanceBusy, "the calculation works again (\(cpu) % of a core)")
+      }
+      return
+    }
+    let since = machine.outstanding.idleSince ?? heartbeat
+    machine.outstanding.idleSince = since
+    guard now - since >= limit, !job.crossed.contains("idle") else { return }
+    machine.job.crossed.append("idle")
+    record(
+      .instanceIdle,
+      "the calculation has used less than \(policy.alerts.idlePercent) % of a core for \(DurationText.short(now - since))",
+      key: String(since.rawValue))
   }
 
   /// The script on the instance says how the calculation ended.

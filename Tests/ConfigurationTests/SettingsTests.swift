@@ -127,7 +127,8 @@ import Testing
       case .list(.integer, _): text = "7, 70"
       case .list(.money, _): text = "[1.5, 2]"
       case .list: text = path.hasSuffix("channels") ? "[]" : path.hasSuffix("hours") ? "22:00-07:00" : "one, two"
-      case .text(let rule): text = rule.choices?.first { $0 != field.standard?.string } ?? "word"
+      case .text(let rule):
+        text = rule.choices?.first { $0 != field.standard?.string } ?? (path.hasSuffix("url") ? "https://h/x" : "word")
       default:
         Issue.record("\(path) has a kind that this test does not know")
         continue

@@ -166,4 +166,56 @@ struct WatchTests {
     }
   }
 
+  @Test("A service outside is told that the watcher lives, until it does not")
+  func ping() async throws {
+    try await LoopbackServer.run("http_receiver") { outside in
+      let config = Workplace.config().replacing(
+        #""poll_interval": "0.2s""#,
+        with:
+          #""poll_interval": "0.2s", "ping_url": "\#(outside.url("/ok"))", "ping_interval": "1s", "ping_allow_private": true"#
+      )
+      try await Workplace.run(config: config) { place in
+        let watcher = try await place.watch()
+        try await eventually("two signs of life") { try outside.records().count >= 2 }
+        watcher.signal(SIGKILL)
+        _ = try await watcher.outcome()
+        let shown = try await place.cloudjobs("config", "check")
+        #expect(shown.code == 0 && !shown.output.contains("/ok\""), "\(shown)")
+      }
+    }
+  }
+
+  @Test("A silenced alert is told when the silence is lifted, and one that is over by then is not")
+  func silence() async throws {
+    try await LoopbackServer.run("http_receiver") { hook in
+      let config = Workplace.config(
+        #""notifiers": {"hook": {"type": "webhook", "url": "\#(hook.url("/ok"))", "allow_private": true}}"#)
+      try await Workplace.run(config: config) { place in
+        try place.calculation("bad", "exit 3")
+        let explained = try await place.cloudjobs("notify", "explain", "job_failed")
+        #expect(explained.code == 0 && explained.output.contains("hook (webhook): at once"), "\(explained)")
+        let id = try await place.job("bad")
+        let silenced = try await place.cloudjobs(
+          "notify", "silence", "--match", "name=b*", "--for", "1h", "--comment", "I know")
+        #expect(silenced.code == 0, "\(silenced)")
+        let silence = silenced.output.trimmingCharacters(in: .whitespacesAndNewlines)
+        let watcher = try await place.watch()
+        try await place.reaches(id, "failed")
+        try await eventually("the alert is kept back") {
+          try await place.objects("notify", "list").first?["held_by"] as? String == "silence \(silence)"
+        }
+        let why = try await place.object("notify", "explain", "job_failed", "--job", id)
+        #expect(why["held_by"] as? String == "silence \(silence)")
+        #expect(try hook.records().isEmpty)
+        #expect(try await place.cloudjobs("notify", "unsilence", silence).code == 0)
+        #expect(try await place.cloudjobs("notify", "unsilence", silence).code == 66)
+        try await eventually("it is told") { try hook.records().count == 1 }
+        watcher.signal(SIGTERM)
+        _ = try await watcher.outcome()
+        for wrong in [["--for", "1h"], ["--job", id, "--for", "soon"], ["--rule", "no_rule", "--for", "1h"]] {
+          #expect(try await place.cloudjobs(["notify", "silence"] + wrong).code == 64)
+        }
+      }
+    }
+  }
 }

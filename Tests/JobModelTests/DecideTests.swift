@@ -478,6 +478,45 @@ struct DecideTests {
       ])
   }
 
+  @Test("A price that rises beyond a factor is told, and again when it has risen as much once more")
+  func priceRise() {
+    var driver = Driver()
+    driver.start()
+    for price in ["4.00", "5.39", "5.41", "6.00", "10.80", "3.60", "5.41"] {
+      driver.send(.priceChanged(HourlyPrice(price)!), after: .seconds(60))
+    }
+    #expect(driver.alerts.map(\.rule) == [.priceRise, .priceRise])
+    #expect(driver.alerts.first?.title.contains("from $3.6000/h to $5.4100/h") == true, "\(driver.alerts.map(\.title))")
+  }
+
+  @Test("A calculation that does nothing for long is told once, and its end when it works again or is gone")
+  func idle() {
+    var driver = Driver()
+    driver.policy.alerts.idleAfter = .seconds(600)
+    driver.start()
+    func look(_ cpu: Int?, for time: Duration) {
+      let end = driver.now + time
+      while driver.now < end {
+        var word = beacon(.running, at: driver.now + .seconds(30), started: epoch)
+        word.cpuPercent = cpu
+        driver.observe(.known(.init(state: .running, beacon: word)), after: .seconds(30))
+      }
+    }
+    look(100, for: .seconds(900))
+    look(2, for: .seconds(500))
+    look(7, for: .seconds(60))
+    #expect(driver.alerts.isEmpty)
+    look(0, for: .seconds(3000))
+    #expect(driver.alerts.map(\.rule) == [.instanceIdle] && driver.alerts[0].status == .firing)
+    look(50, for: .seconds(60))
+    #expect(driver.alerts.map(\.status) == [.firing, .resolved])
+    look(0, for: .seconds(900))
+    driver.observe(.known(.init(state: .terminated, endReason: .preempted)))
+    #expect(
+      driver.alerts.filter { $0.rule == .instanceIdle }.map(\.status) == [.firing, .resolved, .firing, .resolved])
+    #expect(driver.job.state == .failed)
+  }
+
   @Test("Liveness alone is written every half minute, everything else at once")
   func commits() {
     var driver = Driver()
@@ -500,7 +539,7 @@ struct AlertRuleTests {
       .failed: .jobFailed, .launchFailed: .launchFailed, .completed: .jobCompleted, .terminated: .jobTerminated,
       .costThreshold: .costThreshold, .budgetReached: .budgetReached, .heartbeatLost: .heartbeatLost,
       .syncFailing: .syncFailing, .syncStale: .syncStale, .finalSyncMissing: .finalSyncIncomplete,
-      .resultsDamaged: .resultsDamaged,
+      .resultsDamaged: .resultsDamaged, .priceRise: .priceRise, .instanceIdle: .instanceIdle,
     ]
     for kind in Event.Kind.allCases {
       let event = Event(job: makeJob().id, attempt: 1, at: epoch, kind: kind, message: "m")
