@@ -86,7 +86,7 @@ struct NotifyTest: AsyncParsableCommand {
     switch await notifier.deliver(AlertMessage(id: "msg_test-\(now.rawValue)-\(notifier.name)", alert: alert, now: now))
     {
     case .delivered(let answer): return (true, answer)
-    case .retry(let answer, _), .permanent(let answer): return (false, answer)
+    case .retry(let answer, _), .permanent(let answer), .unusable(let answer): return (false, answer)
     }
   }
 }

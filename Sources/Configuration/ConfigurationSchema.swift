@@ -292,7 +292,7 @@ package enum ConfigurationSchema {
   ])
 
   /// The rules that people can set: all but those that this program makes by itself.
-  package static let settableRules = AlertRule.allCases.filter { $0 != .test && $0 != .digest }
+  package static let settableRules = AlertRule.allCases.filter { ![.test, .digest, .channelUnusable].contains($0) }
 
   private static let rules = Schema.Fields(
     settableRules.map { rule in
@@ -329,6 +329,7 @@ package enum ConfigurationSchema {
     case .priceRise: "The price of an instance has risen to `price_factor` times that of its launch."
     case .instanceIdle: "A calculation has done nothing for `idle_after`."
     case .watcherDisk: "The disk of the database has less than `watch.min_free_mb` left."
+    case .channelUnusable: "A channel can't be used as it is configured; told through the others."
     case .digest: "Many alerts in one message."
     case .test: "Sent by `notify test`."
     }

@@ -109,6 +109,7 @@ package enum AlertRule: String, Sendable, Hashable, CaseIterable, Codable {
   case priceRise = "price_rise"
   case instanceIdle = "instance_idle"
   case watcherDisk = "watcher_disk"
+  case channelUnusable = "channel_unusable"
   /// Many alerts in one message.
   case digest
   /// Sent by `notify test` only.

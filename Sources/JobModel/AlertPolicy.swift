@@ -34,7 +34,7 @@ package struct AlertPolicy: Sendable, Hashable {
 
   package static func defaultSetting(_ rule: AlertRule) -> Setting {
     switch rule {
-    case .jobFailed, .launchFailed, .budgetReached, .finalSyncIncomplete, .resultsDamaged:
+    case .jobFailed, .launchFailed, .budgetReached, .finalSyncIncomplete, .resultsDamaged, .channelUnusable:
       Setting(enabled: true, severity: .critical)
     case .heartbeatLost, .providerUnreachable, .costThreshold, .syncFailing, .syncStale, .priceRise, .instanceIdle,
       .watcherDisk:
@@ -61,7 +61,8 @@ package struct AlertPolicy: Sendable, Hashable {
   /// Whether a rule's alerts hold until something ends them.
   package static func lasts(_ rule: AlertRule) -> Bool {
     switch rule {
-    case .heartbeatLost, .syncFailing, .syncStale, .instanceIdle, .providerUnreachable, .watcherDisk: true
+    case .heartbeatLost, .syncFailing, .syncStale, .instanceIdle, .providerUnreachable, .watcherDisk, .channelUnusable:
+      true
     default: false
     }
   }
@@ -252,7 +253,7 @@ package struct AlertPolicy: Sendable, Hashable {
     case .syncFailing, .syncStale: "cloudjobs resync \(id)"
     case .finalSyncIncomplete: "cloudjobs resync \(id) --force"
     case .resultsDamaged: "cloudjobs verify \(id)"
-    case .providerUnreachable, .watcherDisk, .test, .digest: nil
+    case .providerUnreachable, .watcherDisk, .channelUnusable, .test, .digest: nil
     }
   }
 }

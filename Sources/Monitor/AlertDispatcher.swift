@@ -29,6 +29,10 @@ package actor AlertDispatcher {
   private var buckets: [String: TokenBucket] = [:]
   /// When a condition last began on a channel, so that one that flaps is told of once in a while only.
   private var begun: [String: [String: Timestamp]] = [:]
+  /// Channels that can't be used, with what they said, until that was written down.
+  private var unusable: [String: String] = [:]
+  /// Channels that have taken a message since this process began, or since they could not.
+  private var usable: Set<String> = []
   /// Channels that take messages again, of which the store has not been told.
   private var recovered: Set<String> = []
   private var repeatAt = Timestamp(milliseconds: 0)
@@ -190,12 +194,62 @@ package actor AlertDispatcher {
   }
 
   private func channelEnded(_ channel: String) async {
+    if let answer = unusable.removeValue(forKey: channel) { await park(channel, answer) }
     busy[channel] = nil
     await pump()
     guard busy.isEmpty else { return }
     for waiter in idleWaiters { waiter.resume() }
     idleWaiters = []
   }
+
+  /// Gives up what waits for a channel that can't be used, and tells the others, once until it can be used again. The next
+  /// alert tries it anew.
+  private func park(_ channel: String, _ answer: String) async {
+    let now = time()
+    usable.remove(channel)
+    do {
+      let count = try await store.park(channel: channel, answer: answer, at: now)
+      logger.error(
+        "Channel can't be used; what waited for it is given up",
+        metadata: ["alert.channel": "\(channel)", "deliveries": "\(count)", "alert.answer": "\(answer)"])
+      let isKnown = try await store.firingAlerts().contains { $0.alert.condition == Self.condition(channel) }
+      let others = channels.keys.filter { $0 != channel }.sorted()
+      guard !isKnown else { return }
+      try await store.raise(
+        [
+          Alert(
+            id: "\(Self.condition(channel))-\(now.rawValue)", rule: .channelUnusable, severity: .critical, at: now,
+            job: nil,
+            title: "Alerts no longer arrive through \(channel)",
+            facts: [
+              Alert.Fact("Channel", channel), Alert.Fact("It says", answer),
+              Alert.Fact("Done by itself", "what waited for it is kept; after mending it: cloudjobs notify resend"),
+            ], nextCommand: "cloudjobs notify test \(channel)", channels: others, status: .firing,
+            condition: Self.condition(channel),
+            labels: ["rule": AlertRule.channelUnusable.rawValue, "severity": "critical", "channel": channel])
+        ], at: now)
+    } catch {
+      logger.error("Outbox can't be written", metadata: ["error": "\(error)"])
+    }
+  }
+
+  /// A channel that takes messages ends the alert that it does not, whoever raised that.
+  private func noteUsable(_ channel: String, at now: Timestamp) async {
+    guard usable.insert(channel).inserted else { return }
+    let end = Alert(
+      id: "\(Self.condition(channel))-resolved", rule: .channelUnusable, severity: .info, at: now, job: nil,
+      title: "Alerts arrive through \(channel) again", facts: [Alert.Fact("Channel", channel)], nextCommand: nil,
+      channels: [], status: .resolved, condition: Self.condition(channel),
+      labels: ["rule": AlertRule.channelUnusable.rawValue, "channel": channel])
+    do {
+      if try await store.raise([end], at: now) > 0 { pumpAgain = true }
+    } catch {
+      usable.remove(channel)
+      logger.error("Outbox can't be written", metadata: ["error": "\(error)"])
+    }
+  }
+
+  private static func condition(_ channel: String) -> String { "channel-\(channel)-unusable" }
 
   /// Pushes one after the other, up to the first that is to be tried again: the channel has a problem, not the message.
   private func send(_ deliveries: [Delivery], through name: String) async {
@@ -248,6 +302,7 @@ package actor AlertDispatcher {
   /// left alone for a while.
   private func note(_ outcome: DeliveryOutcome, _ wish: Duration?, through name: String) -> Bool {
     guard case .retry = outcome.result else {
+      if unusable[name] != nil { return false }
       // What failed before need not wait for its own time: the channel takes messages again.
       if pauses.removeValue(forKey: name) != nil, outcome.result == .delivered { recovered.insert(name) }
       return true
@@ -275,8 +330,12 @@ package actor AlertDispatcher {
     let ended = time()
     switch answer {
     case .delivered(let text):
+      await noteUsable(name, at: ended)
       return (DeliveryOutcome(delivery: delivery.id, at: ended, result: .delivered, answer: text), nil)
     case .permanent(let text):
+      return (DeliveryOutcome(delivery: delivery.id, at: ended, result: .dead, answer: text), nil)
+    case .unusable(let text):
+      unusable[name] = text
       return (DeliveryOutcome(delivery: delivery.id, at: ended, result: .dead, answer: text), nil)
     case .retry(let text, let after):
       let next = policy.next(

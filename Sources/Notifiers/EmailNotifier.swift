@@ -76,7 +76,9 @@ package actor EmailNotifier: Notifier {
         // The others would only meet the same silence, one time-out after the other.
         if error.concernsWholeServer {
           ledger[message.id] = entry
-          return answer(error.isWorthRetrying, entry, text)
+          if error.isWorthRetrying { return answer(true, entry, text) }
+          guard case .permanent(let line) = answer(false, entry, text) else { return .unusable(text) }
+          return .unusable(line)
         }
       }
     }

@@ -11,10 +11,12 @@ package enum MailFormat {
     let alert = message.alert
     let title = Redactor.bounded(Redactor.printable(alert.title), limit: 512)
     return MailMessage(
-      from: from, to: to, subject: "[cloudjobs] \(alert.severity.rawValue): \(title)",
+      from: from, to: to,
+      subject: "[cloudjobs] \(alert.status == .resolved ? "resolved" : alert.severity.rawValue): \(title)",
       messageID: "\(id(message.id))@\(from.domain)",
       root: alert.job.map { "job-\(id($0.rawValue))@\(from.domain)" },
-      date: message.now, isUrgent: alert.severity == .critical, text: text(alert), html: html(alert))
+      date: message.now, isUrgent: alert.severity == .critical && alert.status != .resolved, text: text(alert),
+      html: html(alert))
   }
 
   /// `text` as the left side of a Message-ID: atoms and dots only (RFC 5322, section 3.6.4).

@@ -43,6 +43,8 @@ package enum DeliveryAnswer: Sendable, Hashable {
   case delivered(String)
   /// Worth another try; not before `after`, if the receiver said so.
   case retry(String, after: Duration?)
-  /// It will never work as it is: wrong address, revoked token.
+  /// This message will never be taken as it is.
   case permanent(String)
+  /// No message will be taken as the channel is: its address is gone, its token was revoked.
+  case unusable(String)
 }

@@ -13,11 +13,11 @@ enum WebhookAnswer {
     switch response.status {
     case 200...299: return .delivered(status)
     case 300...399:
-      return .permanent(
+      return .unusable(
         "\(status). It redirects, which is not followed, since the message could be lost on the way: "
           + "put the final address into the configuration")
-    case 401, 403: return .permanent("\(status). Check the address, its token and the signing secret")
-    case 404, 410: return .permanent("\(status). The receiver is gone: check the address")
+    case 401, 403: return .unusable("\(status). Check the address, its token and the signing secret")
+    case 404, 410: return .unusable("\(status). The receiver is gone: check the address")
     case 408, 425, 429, 500...599: return .retry(status, after: response.retryAfter)
     default: return .permanent("\(status). The receiver does not accept the message")
     }

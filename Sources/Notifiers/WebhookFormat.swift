@@ -83,6 +83,8 @@ package enum WebhookFormat {
     let left = max(0, alert.facts.count - limit)
     var data: [(key: String, value: JSONText.Value)] = [
       ("id", text(alert.id, 256)),
+      ("status", .string(alert.status.rawValue)),
+      ("incident", text(alert.incident, 256)),
       ("rule", .string(alert.rule.rawValue)),
       ("severity", .string(alert.severity.rawValue)),
       ("job", alert.job.map { .string($0.rawValue) } ?? .null),

@@ -232,4 +232,30 @@ struct AlertLifeTests {
     let statuses = try await ground.store.deliveries(DeliveryQuery()).map(\.alert.status)
     #expect(statuses.filter { $0 == .firing }.count == 1 && statuses.filter { $0 == .resolved }.count == 1)
   }
+
+  @Test(
+    "A channel that can't be used gives up what waits for it at one request, and the others are told once, and of the end"
+  )
+  func unusable() async throws {
+    let ground = Ground()
+    let other = RecordingNotifier("other")
+    let dispatcher = ground.dispatcher([ground.channel, other])
+    await ground.channel.answerAlways(.unusable("410 gone"))
+    for index in 0..<50 { try await ground.store.raise([alert("a\(index)", ground)], at: ground.clock.now()) }
+    await settle(dispatcher)
+    #expect(await ground.channel.messages.count == 1)
+    #expect(try await ground.store.deliveries(DeliveryQuery(states: [.dead])).count == 50)
+    #expect(await other.messages.map(\.alert.rule) == [.channelUnusable])
+    try await ground.store.raise([alert("later", ground)], at: ground.clock.now())
+    await settle(dispatcher)
+    #expect(await ground.channel.messages.count == 2)
+    #expect(await other.messages.count == 1)
+    // Somebody has mended it.
+    await ground.channel.answerAlways(nil)
+    #expect(try await ground.store.resend(nil, at: ground.clock.now()) == 51)
+    await settle(dispatcher)
+    #expect(await ground.channel.messages.count == 53)
+    #expect(await other.messages.map(\.alert.status) == [.firing, .resolved])
+    #expect(try await ground.store.nextDeliveryAt() == nil)
+  }
 }

@@ -46,7 +46,7 @@ struct WebhookTests {
     #expect(
       text == """
         {"type":"alert.job_failed","timestamp":"2026-11-23T00:45:06.000Z","data":{"id":"k3v9x2ab-1-job_failed",\
-        "rule":"job_failed","severity":"critical","job":"k3v9x2ab","title":"Job water (k3v9x2ab) failed",\
+        "status":"event","incident":"k3v9x2ab-1-job_failed","rule":"job_failed","severity":"critical","job":"k3v9x2ab","title":"Job water (k3v9x2ab) failed",\
         "facts":[{"label":"Job","value":"k3v9x2ab (water)"},{"label":"Cost","value":"$0.1234"}],\
         "nextCommand":"cloudjobs logs k3v9x2ab"}}
         """)
@@ -122,15 +122,18 @@ struct WebhookTests {
   }
 
   private func isPermanent(_ answer: DeliveryAnswer) -> Bool {
-    if case .permanent = answer { true } else { false }
+    switch answer {
+    case .permanent, .unusable: true
+    case .delivered, .retry: false
+    }
   }
 
   @Test(
     "knows success, what to try again and what not",
     arguments: [
-      ("/status/200", "delivered"), ("/status/204", "delivered"), ("/status/302?location=/ok", "permanent"),
-      ("/status/307?location=/ok", "permanent"), ("/status/400", "permanent"), ("/status/401", "permanent"),
-      ("/status/403", "permanent"), ("/status/404", "permanent"), ("/status/410", "permanent"),
+      ("/status/200", "delivered"), ("/status/204", "delivered"), ("/status/302?location=/ok", "unusable"),
+      ("/status/307?location=/ok", "unusable"), ("/status/400", "permanent"), ("/status/401", "unusable"),
+      ("/status/403", "unusable"), ("/status/404", "unusable"), ("/status/410", "unusable"),
       ("/status/422", "permanent"), ("/status/408", "retry"), ("/status/425", "retry"),
       ("/status/429?retry_after=17", "retry 17"), ("/status/500", "retry"),
       ("/status/503?retry_after=2.5", "retry 2.5"),
@@ -146,6 +149,9 @@ struct WebhookTests {
         text = said
       case .permanent(let said):
         #expect(expected == "permanent")
+        text = said
+      case .unusable(let said):
+        #expect(expected == "unusable")
         text = said
       case .retry(let said, let after):
         let seconds = after.map { " \($0.inSeconds.formatted())" } ?? ""
