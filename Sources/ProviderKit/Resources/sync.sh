@@ -5,18 +5,23 @@
 #   sh sync.sh DIR [--final] [--dry-run] [--if-changed] [--wait SECONDS]      copies
 #   sh sync.sh DIR --follow [the same]                                        starts that apart, or joins one under way,
 #                                                                             and shows its events up to the last
+#   sh sync.sh DIR --hashes                                                   shows what the results are now, with MD5s;
+#                                                                             takes no lock and changes nothing
 #
 # DIR is the instance's directory; DIR/sync.conf holds shell assignments (see SyncJob). What is kept in DIR/sync:
 #   lock          held while results are copied
-#   events        one JSON document a line: our own ("ev": start, plan, excluded, end, exit) and rclone's log
+#   started       is there, and as old as it, while a copy goes on
+#   events        one JSON document a line: our own ("ev": start, plan, excluded, end, exit) and rclone's log of the
+#                 results' own upload
 #   last.json     how the last one went; last-good.json the last that succeeded
 #   stage/        the frozen results; growing: files that are copied, not linked, since they change in place
 #
-# Nothing that is on the remote is ever deleted. What the last manifest stands for is never overwritten before the next
+# No result that is on the remote is ever deleted. What the last manifest stands for is never overwritten before the next
 # manifest is there: a file that changed is first moved to _cs/kept. The manifest comes last, in one of two places in
 # turn, so that the one before it is never touched.
 #
-# Exit codes: 0 done or nothing to do, 4 done but something could not be read or is too new, 74 failed, 75 busy, 78 not set up.
+# Exit codes: 0 done or nothing to do, 4 done but something could not be read, 64 asked in a wrong way, 74 failed, 75 busy,
+# 78 not set up. Whoever follows gets it in a last line {"ev":"exit","rc":…}, too: a connection that breaks sends none.
 set -u
 umask 077
 unset CDPATH
@@ -26,27 +31,41 @@ NL='
 '
 TAB=$(printf '\t')
 
-DIR=${1:?usage: sh sync.sh DIR [--final] [--dry-run] [--if-changed] [--wait SECONDS] [--follow]}
+DIR=${1:?usage: sh sync.sh DIR [--final] [--dry-run] [--if-changed] [--wait SECONDS] [--follow | --hashes]}
 shift
-cd "$DIR" || exit 74
-DIR=$(pwd -P)
-[ -e sync.conf ] || exit 78
-. ./sync.conf || exit 78
-mkdir -p sync || exit 74
-
-final=false dry=false changed_only='' patience=0 follow=''
+final=false dry=false changed_only='' patience=0 follow='' hashes='' previous='' wrong=''
 for argument in "$@"; do
-  case ${previous-} in --wait) patience=$argument previous='' && continue ;; esac
+  case $previous in --wait) patience=$argument previous='' && continue ;; esac
   case $argument in
     --final) final=true ;;
     --dry-run) dry=true ;;
     --if-changed) changed_only=yes ;;
     --follow) follow=yes ;;
+    --hashes) hashes=yes ;;
     --wait) previous=--wait ;;
-    *) echo "sync.sh: unknown argument $argument" >&2 && exit 64 ;;
+    *) wrong=$argument ;;
   esac
 done
-case $patience in *[!0-9]* | '') exit 64 ;; esac
+
+say_exit() { printf '{"ev":"exit","rc":%s,"result":"failing","reason":"%s"}\n' "$1" "$2"; }
+
+# Ends before there was anything to do.
+refuse() { # exit code, reason, text
+  printf 'sync.sh: %s\n' "$3" >&2
+  [ -z "$follow$hashes" ] || say_exit "$1" "$2"
+  trap - EXIT
+  exit "$1"
+}
+
+# Whatever ends this process, whoever reads along is told.
+[ -z "$follow$hashes" ] || trap 'say_exit 74 other; exit 74' EXIT
+[ -z "$wrong" ] || refuse 64 usage "unknown argument $wrong"
+case $previous$patience in *[!0-9]* | '') refuse 64 usage "--wait needs a number of seconds" ;; esac
+cd "$DIR" 2>/dev/null || refuse 74 not_found "there is no folder $DIR"
+DIR=$(pwd -P)
+# A mistake in the file would end the shell at once.
+[ -r sync.conf ] && sh -n ./sync.conf 2>/dev/null && . ./sync.conf || refuse 78 configuration "$DIR/sync.conf is missing or can not be read"
+[ -n "$hashes" ] || mkdir -p sync || refuse 74 disk_full "the folder $DIR/sync could not be made"
 
 case $(date +%s%3N) in
   '' | *[!0-9]*) now() { NOW=$(date +%s)000; } ;;
@@ -55,56 +74,192 @@ esac
 
 # --- following ---
 
+# Whether the events file ends with the line that says it is over.
+is_over() {
+  line=$(tail -n 1 sync/events 2>/dev/null)
+  case $line in '{"ev":"exit"'*) return 0 ;; *) return 1 ;; esac
+}
+
+is_free() { flock -n sync/lock true; }
+
 # Shows the lines of the events file that is there now, and those that come, up to the one that says it is over.
 show_events() {
-  tail -n +1 -F sync/events 2>/dev/null &
-  tail_pid=$!
-  trap 'kill "$tail_pid" 2>/dev/null' EXIT
-  trap 'exit 130' INT
-  trap 'exit 143' TERM
-  while :; do
-    line=$(tail -n 1 sync/events 2>/dev/null)
-    case $line in
-      '{"ev":"exit"'*)
-        sleep 0.3
-        code=${line##*'"rc":'}
-        code=${code%%[!0-9]*}
-        return "${code:-74}"
-        ;;
-    esac
+  shown=sync/shown.$$
+  trap 'trap - EXIT; rm -f "$shown"; exit 130' INT
+  trap 'trap - EXIT; rm -f "$shown"; exit 143' TERM HUP
+  # `tail` ends with this process, `sed` with the last line.
+  tail -n +1 -F -s 0.1 --pid=$$ sync/events 2>/dev/null | sed -u "/^{\"ev\":\"exit\"/{w $shown
+q
+}" &
+  shower=$!
+  idle=0
+  until [ -s "$shown" ] || [ $idle -ge 50 ]; do
     # The last line is written before the lock is given up; a lock without that line was held by one that was killed.
-    if flock -n sync/lock true; then
-      line=$(tail -n 1 sync/events 2>/dev/null)
-      case $line in '{"ev":"exit"'*) continue ;; esac
-      printf '{"ev":"exit","rc":74,"result":"failing","reason":"killed"}\n'
-      return 74
+    if is_free; then
+      if ! is_over; then
+        kill $shower 2>/dev/null
+        rm -f "$shown"
+        refuse 74 interrupted "the copy was killed"
+      fi
+      idle=$((idle + 1))
     fi
     sleep 0.2
   done
+  [ ! -s "$shown" ] || line=$(cat "$shown")
+  kill $shower 2>/dev/null
+  rm -f "$shown"
+  code=${line##*'"rc":'}
+  code=${code%%[!0-9]*}
+  trap - EXIT
+  exit "${code:-74}"
 }
 
 if [ -n "$follow" ]; then
-  : >>sync/lock
+  { : >>sync/lock; } 2>/dev/null || refuse 74 disk_full "the folder $DIR/sync can not be written to"
   # A copy that is under way answers whoever wants a copy, but not whoever wants a plan.
-  [ $dry = false ] || flock -w 600 sync/lock true
-  if flock -n sync/lock true; then
+  [ $dry = false ] || flock -w 600 sync/lock true || refuse 75 busy "a copy is under way, and has been for ten minutes"
+  if is_free; then
     # Apart from whoever asked: a connection that breaks leaves no half-finished copy.
-    rm -f sync/started
+    now
+    run=$$.$NOW
     set -- "$0" "$DIR" --wait 5
     [ $final = false ] || set -- "$@" --final
     [ $dry = false ] || set -- "$@" --dry-run
     [ -z "$changed_only" ] || set -- "$@" --if-changed
-    setsid sh "$@" </dev/null >/dev/null 2>&1 &
+    CS_RUN=$run setsid sh "$@" </dev/null >/dev/null 2>&1 &
     tries=0
-    while [ ! -e sync/started ] && [ $tries -lt 100 ]; do
-      sleep 0.05
+    until head -n 1 sync/events 2>/dev/null | grep -q "\"run\":\"$run\""; do
       tries=$((tries + 1))
+      if [ $tries -ge 140 ] && ! is_free; then
+        # Another one was quicker.
+        [ $dry = false ] || refuse 75 busy "a copy is under way"
+        printf '{"ev":"joined"}\n'
+        break
+      fi
+      [ $tries -lt 400 ] || refuse 74 other "the copy could not be started"
+      sleep 0.05
     done
   else
     printf '{"ev":"joined"}\n'
+    # One that has only just begun still has the events of the one before it.
+    tries=0
+    while [ $tries -lt 20 ] && is_over && ! is_free; do
+      sleep 0.05
+      tries=$((tries + 1))
+    done
   fi
   show_events
-  exit
+fi
+
+# --- texts ---
+
+# Two awk functions: whether a text is UTF-8, and a text as it may stand inside a JSON string. `gsub` treats backslashes
+# differently from awk to awk.
+TEXT='function valid(s) {
+  return s !~ /[\200-\377]/ || s ~ /^([\001-\177]|[\302-\337][\200-\277]|\340[\240-\277][\200-\277]|[\341-\354\356\357][\200-\277][\200-\277]|\355[\200-\237][\200-\277]|\360[\220-\277][\200-\277][\200-\277]|[\361-\363][\200-\277][\200-\277][\200-\277]|\364[\200-\217][\200-\277][\200-\277])*$/
+}
+function text(s,  i, c, r) {
+  if (!valid(s)) gsub(/[\200-\377]/, "?", s)
+  if (s !~ /[\\"\001-\037\177]/) return s
+  for (i = 1; i <= length(s); i++) {
+    c = substr(s, i, 1)
+    r = r (c == "\\" || c == "\"" ? "\\" c : c ~ /[\001-\037\177]/ ? " " : c)
+  }
+  return r
+}'
+
+json() { # a text as it may stand inside a JSON string; not too long, and not ended within a character
+  printf '%s' "$1" | tr '\000-\037\177' ' ' | awk "$TEXT"'
+    { s = $0; if (length(s) > 500) { s = substr(s, 1, 500); sub(/[\300-\377][\200-\277]*$/, "", s) } printf "%s", text(s) }'
+}
+
+# --- what there is ---
+
+# One line a file: f, bytes, time, path; or x, number of the rule, bytes, path.
+scan() { # file for what could not be read
+  (
+    cd "$cs_source" || exit 1
+    unread=$1
+    set -- . -mindepth 1 -path '*[[:cntrl:]]*' ! -type d -printf 'x\tname\t%s\t(inode %i)\n'
+    number=0
+    rest=$cs_exclude
+    while [ -n "$rest" ]; do
+      pattern=${rest%%"$NL"*}
+      case $rest in *"$NL"*) rest=${rest#*"$NL"} ;; *) rest='' ;; esac
+      number=$((number + 1))
+      [ -n "$pattern" ] || continue
+      case $pattern in
+        /*) set -- "$@" -o -type f -path ".$pattern" -printf "x\\t$number\\t%s\\t%P\\n" ;;
+        */*) set -- "$@" -o -type f '(' -path "./$pattern" -o -path "*/$pattern" ')' -printf "x\\t$number\\t%s\\t%P\\n" ;;
+        *) set -- "$@" -o -type f -name "$pattern" -printf "x\\t$number\\t%s\\t%P\\n" ;;
+      esac
+    done
+    [ -z "$cs_max_bytes" ] || set -- "$@" -o -type f -size "+${cs_max_bytes}c" -printf 'x\tsize\t%s\t%P\n'
+    find "$@" -o -type f -printf 'f\t%s\t%T@\t%P\n' -o ! -type d -printf 'x\tkind\t%s\t%P\n' 2>"$unread"
+    exit 0
+  )
+}
+
+# Writes files.list, excluded.list and unreadable.list into a folder.
+survey() {
+  case $1 in /*) place=$1 ;; *) place=$DIR/$1 ;; esac
+  scan "$place/unreadable.new" >"$place/scan.list" || return 1
+  # Inputs that are as they were staged are no results.
+  inputs=staged.list
+  [ -e "$inputs" ] || : >"$place/none.list"
+  [ -e "$inputs" ] || inputs=$place/none.list
+  # Names that rclone writes otherwise than they are, or that no JSON can hold, would not be found again on the remote.
+  awk -F "$TAB" -v inputs="$cs_inputs" "$TEXT"'
+    FILENAME == ARGV[1] { if (inputs != "yes") staged[$3] = $1 "\t" $2; next }
+    $1 == "f" && ($4 in staged) && staged[$4] == $2 "\t" $3 { print "x\tinput\t" $2 "\t" $4; next }
+    $1 == "f" && $4 ~ /[\200-\377]/ && (!valid($4) || $4 ~ /\342\200\233|\342\220[\200-\241]/) { print "x\tname\t" $2 "\t" $4; next }
+    { print }' "$inputs" "$place/scan.list" >"$place/sorted.list"
+  awk -F "$TAB" '$1 == "f"' "$place/sorted.list" >"$place/files.list"
+  awk -F "$TAB" '$1 == "x"' "$place/sorted.list" >"$place/excluded.list"
+  sed -n 's/^find: *//p' "$place/unreadable.new" | head -n 1000 >"$place/unreadable.list"
+  rm -f "$place/unreadable.new"
+}
+
+# --- what the results are now ---
+
+if [ -n "$hashes" ]; then
+  place=$(mktemp -d) || refuse 74 disk_full "no room for a temporary file"
+  trap 'rm -rf "$place"; say_exit 74 other; exit 74' EXIT
+  trap 'exit 143' TERM INT HUP
+  survey "$place" || {
+    rm -rf "$place"
+    refuse 74 no_source "the results folder $cs_source can not be read"
+  }
+  awk -F "$TAB" '{ print $2 "\t" $3 "\t" $4 "\t" $4 }' "$place/files.list" >"$place/known.list"
+  show_hashes() { # folder, list of sizes, times, paths and the paths to be shown
+    cut -f 3 "$2" | (cd "$1" && tr '\n' '\0' | xargs -0 -r md5sum -z -- 2>/dev/null) | tr '\0' '\n' | awk -F "$TAB" "$TEXT"'
+      FILENAME == ARGV[1] { size[$3] = $1; time[$3] = $2; known[$3] = $4; order[++count] = $3; next }
+      # What comes between two that could be read could not.
+      function skip(path) {
+        while (next_one <= count && order[next_one] != path) printf "{\"ev\":\"unhashed\",\"path\":\"%s\"}\n", text(known[order[next_one++]])
+        next_one++
+      }
+      BEGIN { next_one = 1 }
+      {
+        path = substr($0, 35)
+        skip(path)
+        point = index(time[path], ".")
+        printf "{\"ev\":\"hash\",\"path\":\"%s\",\"size\":%s,\"md5\":\"%s\",\"modified\":%s}\n", text(known[path]), size[path],
+          substr($0, 1, 32), substr(time[path], 1, point - 1) substr(time[path] "000", point + 1, 3)
+        fflush()
+      }
+      END { skip("") }' "$2" -
+  }
+  show_hashes "$cs_source" "$place/known.list"
+  awk "$TEXT"'{ sub(/^.\.\//, ""); sub(/.: [^:]*$/, ""); printf "{\"ev\":\"unhashed\",\"path\":\"%s\"}\n", text($0) }' "$place/unreadable.list"
+  if [ -f output.log ]; then
+    find output.log -printf '%s\t%T@\toutput.log\t_cs/output.log\n' >"$place/log.list"
+    show_hashes . "$place/log.list"
+  fi
+  rm -rf "$place"
+  trap - EXIT
+  printf '{"ev":"exit","rc":0}\n'
+  exit 0
 fi
 
 # --- one at a time ---
@@ -115,24 +270,11 @@ if ! flock -w "$patience" 9; then exit 75; fi
 exec 3>>sync/events
 : >sync/started
 
-# An awk function: a text as it may stand inside a JSON string. `gsub` treats backslashes differently from awk to awk.
-TEXT='function text(s,  i, c, r) {
-  if (s !~ /[\\"\001-\037\177]/) return s
-  for (i = 1; i <= length(s); i++) {
-    c = substr(s, i, 1)
-    r = r (c == "\\" || c == "\"" ? "\\" c : c ~ /[\001-\037\177]/ ? " " : c)
-  }
-  return r
-}'
-
-json() { # a text as it may stand inside a JSON string
-  printf '%s' "$1" | tr '\000-\037\177' ' ' | sed 's/\\/\\\\/g; s/"/\\"/g' | cut -c 1-500
-}
-
 emit() { printf '%s\n' "$1" >&3; }
 
-stop_rclone() { [ -z "${RCLONE_PID-}" ] || kill -TERM "$RCLONE_PID" 2>/dev/null; }
-trap 'stop_rclone; conclude 74 failing interrupted "the copy was interrupted"' TERM INT HUP
+CHILD=''
+stop_child() { [ -z "$CHILD" ] || kill -TERM "$CHILD" 2>/dev/null; }
+trap 'stop_child; conclude 74 failing interrupted "the copy was interrupted"' TERM INT HUP
 
 now
 started=$NOW
@@ -159,64 +301,123 @@ conclude() {
     fi
   fi
   emit "{\"ev\":\"end\",${text#\{}}"
-  rm -rf sync/stage sync/*.list sync/started
+  clear_stage
+  rm -rf sync/*.list sync/started
   emit "{\"ev\":\"exit\",\"rc\":$1,\"result\":\"$2\"}"
   exit "$1"
 }
 
-emit "{\"ev\":\"start\",\"job\":\"$cs_job\",\"attempt\":$cs_attempt,\"startedAt\":$started,\"final\":$final,\"dryRun\":$dry}"
+# Folders of the results may be ones that can't be changed.
+open_folders() { find sync/stage -type d ! -perm -700 -exec chmod u+rwx {} \; 2>/dev/null; }
+clear_stage() {
+  [ ! -e sync/stage ] || open_folders
+  rm -rf sync/stage
+}
+
+emit "{\"ev\":\"start\",\"job\":\"$cs_job\",\"attempt\":$cs_attempt,\"startedAt\":$started,\"final\":$final,\"dryRun\":$dry${CS_RUN:+,\"run\":\"$CS_RUN\"}}"
 if ! command -v "$cs_rclone" >/dev/null 2>&1; then
   conclude 78 failing no_rclone "the program $cs_rclone is not installed here"
 fi
 
 # --- rclone ---
 
-# Runs rclone with a time limit, its log among the events. Its first error decides why it failed.
-rclone_run() {
+# The times of folders say nothing here, and newer versions would set them on the remote with a request each.
+RCLONE_NO_UPDATE_DIR_MODTIME=true
+export RCLONE_NO_UPDATE_DIR_MODTIME
+
+# Starts a program under the time limit and apart from the shell, which could not take a signal while it waits for one in
+# the foreground. `timeout` ends whatever the program has started, too.
+begin() {
   now
   left=$(((until - NOW + 999) / 1000))
   [ $left -ge 1 ] || return 124
-  timeout -k 5 "$left" "$cs_rclone" --ask-password=false --use-json-log --stats 1s --stats-log-level NOTICE --retries 2 \
-    --low-level-retries 4 --contimeout 10s --timeout 60s "$@" 2>sync/rclone.log &
-  RCLONE_PID=$!
-  # The log is passed on while rclone runs, so that progress is seen.
-  tail -n +1 -f -s 0.1 --pid=$RCLONE_PID sync/rclone.log >&3 2>/dev/null &
-  tail_of_log=$!
-  wait $RCLONE_PID
+  : >sync/rclone.log
+  timeout -k 5 "$left" "$@" 2>>sync/rclone.log &
+  CHILD=$!
+}
+
+# Waits for its end.
+finish() {
+  wait $CHILD
   code=$?
-  RCLONE_PID=''
+  CHILD=''
+  return $code
+}
+
+bounded() { begin "$@" && finish; }
+pause() { bounded sleep "$1" || :; }
+
+# Runs rclone; its first error decides why it failed.
+rclone_quietly() {
+  bounded "$cs_rclone" --ask-password=false --use-json-log --retries 2 --low-level-retries 4 --contimeout 10s --timeout 60s "$@"
+}
+
+# The same with its log and its samples of progress among the events: for the results themselves and nothing else.
+rclone_seen() {
+  begin "$cs_rclone" --ask-password=false --use-json-log --retries 2 --low-level-retries 4 --contimeout 10s --timeout 60s \
+    --stats 1s --stats-log-level NOTICE "$@" || return
+  tail -n +1 -f -s 0.1 --pid=$CHILD sync/rclone.log >&3 2>/dev/null &
+  tail_of_log=$!
+  finish
+  code=$?
   wait $tail_of_log
   return $code
 }
 
 # Sets REASON and WHY from rclone's log; its exit codes say little and differ between its versions.
 classify() {
-  if [ "$1" = 124 ] || [ "$1" = 137 ]; then
+  now
+  if [ "$1" = 124 ] || { [ "$1" = 137 ] && [ $NOW -ge $until ]; }; then
     REASON=time_limit WHY='the time limit was reached'
+    return
+  fi
+  if [ "$1" -gt 128 ]; then
+    REASON=interrupted WHY="rclone was ended by signal $(($1 - 128))"
     return
   fi
   found=$(awk '
     function keep(name) { if (rank[name] > best) { best = rank[name]; reason = name; why = text } }
+    function plain(s,  i, c, r) {
+      gsub(/\\u003c/, "<", s); gsub(/\\u003e/, ">", s); gsub(/\\u0026/, "and", s)
+      for (i = 1; i <= length(s); i++) {
+        c = substr(s, i, 1)
+        if (c == "\\") { c = substr(s, ++i, 1); if (c ~ /[ntrbf]/) c = " " }
+        r = r c
+      }
+      return r
+    }
     BEGIN {
-      rank["other"] = 1; rank["network"] = 2; rank["changing"] = 3; rank["rate_limit"] = 4; rank["not_found"] = 5
-      rank["unauthorized"] = 6; rank["disk_full"] = 7; rank["daily_limit"] = 8; rank["quota"] = 9; rank["revoked"] = 10
-      rank["configuration"] = 11
+      split("other network changing rate_limit not_found unreadable unauthorized disk_full daily_limit quota revoked configuration", names, " ")
+      for (i in names) rank[names[i]] = i + 0
+    }
+    /^\{/ {
+      if ($0 !~ /"level":"(error|critical|fatal)"/) next
+      text = $0
+      if (match(text, /"msg":"([^"\\]|\\.)*"/)) text = plain(substr(text, RSTART + 7, RLENGTH - 8))
+    }
+    # Its last words are no JSON in older versions, nor is what it says before it has read its options.
+    !/^\{/ {
+      text = $0
+      sub(/^[0-9]+\/[0-9]+\/[0-9]+ [0-9:]+ /, "", text)
+      if (text ~ /^(NOTICE|INFO|DEBUG) *:/) next
+      sub(/^(ERROR|CRITICAL|Fatal error) *: */, "", text)
     }
     {
-      if ($0 !~ /"level":"(error|critical|fatal)"/ && $0 ~ /^\{/) next
-      text = $0
-      if (match(text, /"msg":"([^"\\]|\\.)*"/)) text = substr(text, RSTART + 7, RLENGTH - 8)
       low = tolower(text)
-      if (low ~ /didn.t find section in config file|failed to create file system|unknown remote type/) keep("configuration")
-      if (low ~ /invalid_grant|couldn.t fetch token|token expired|empty token/) keep("revoked")
-      else if (low ~ /storagequotaexceeded|storage quota/) keep("quota")
-      else if (low ~ /upload limit|dailylimitexceeded|user rate limit exceeded\. *$/ && low ~ /fatal|stop/) keep("daily_limit")
+      unreached = low ~ /no such host|connection refused|i\/o timeout|timeout awaiting|deadline exceeded|connection reset|connection closed|broken pipe|unreachable|no route to host|server misbehaving|proxyconnect|tls handshake|x509:|(^|[^a-z])eof($|[^a-z])|error 5[0-9][0-9]|: 5[0-9][0-9] |backenderror/
+      if (low ~ /didn.t find section in config file|didn.t find backend called|unknown remote type|unknown (flag|command|shorthand)|unable to decrypt|failed to load config/) keep("configuration")
+      else if (low ~ /invalid_grant|invalid_client|unauthorized_client|deleted_client|empty token|token expired/) keep("revoked")
+      else if (low ~ /couldn.t fetch token/ && !unreached) keep("revoked")
+      else if (low ~ /storagequotaexceeded|storage quota|teamdrivefilelimitexceeded/) keep("quota")
+      else if (low ~ /upload limit error|dailylimitexceeded|user rate limit exceeded\., /) keep("daily_limit")
       else if (low ~ /no space left|disk quota exceeded/) keep("disk_full")
-      else if (low ~ /error 401|unauthorized|permission denied|insufficientpermissions|error 403: (the user|insufficient)/) keep("unauthorized")
-      else if (low ~ /ratelimitexceeded|rate limit/) keep("rate_limit")
+      else if (low ~ /source/ && low ~ /permission denied/) keep("unreadable")
+      else if (low ~ /ratelimitexceeded|rate limit|error 429/) keep("rate_limit")
+      else if (low ~ /error 40[13]|unauthorized|permission denied/) keep("unauthorized")
       else if (low ~ /source file is being updated|corrupted on transfer|can.t copy - source/) keep("changing")
-      else if (low ~ /no such host|connection refused|i\/o timeout|connection reset|network is unreachable|tls handshake|eof/) keep("network")
-      else if (low ~ /directory not found|object not found/) keep("not_found")
+      else if (unreached) keep("network")
+      else if (low ~ /directory not found|object not found|error 404/) keep("not_found")
+      else if (low ~ /failed to create file system/) keep("configuration")
       else if (low != "") keep("other")
     }
     END { print reason; print why }' sync/rclone.log)
@@ -225,55 +426,34 @@ classify() {
   [ -n "$WHY" ] || WHY="rclone ended with exit code $1"
 }
 
+# Ends because of what rclone, or another bounded program, has last ended with.
+give_up() {
+  classify "$1"
+  conclude 74 failing "$REASON" "$WHY"
+}
+
 # What is in the remote folder: path, MD5, bytes, by tabs. An empty hash where the remote knows none.
 list_remote() {
-  now
-  left=$(((until - NOW + 999) / 1000))
-  [ $left -ge 1 ] || return 124
-  timeout -k 5 "$left" "$cs_rclone" lsf -R --files-only --hash MD5 --format phs --separator "$TAB" --ask-password=false \
-    --use-json-log --retries 2 --low-level-retries 4 --contimeout 10s --timeout 60s --exclude '/_cs/kept/**' \
-    "$1" >sync/remote.list 2>sync/rclone.log
+  rclone_quietly lsf -R --files-only --hash MD5 --format phs --separator "$TAB" --exclude '/_cs/kept/**' \
+    "$cs_remote" >sync/listing.list
   code=$?
   # A folder that nobody has made yet is empty.
-  if [ $code = 3 ]; then : >sync/remote.list && return 0; fi
-  return $code
+  [ $code = 0 ] || [ $code = 3 ] || return $code
+  # A tab is in no name of ours.
+  awk -F "$TAB" 'NF == 3' sync/listing.list >sync/remote.list
+}
+
+# The paths that the remote has twice, as Google Drive can.
+doubled() { cut -f 1 sync/remote.list | sort | uniq -d; }
+
+# Writes the MD5s of files below a folder: MD5, two spaces, path. What can't be read is left out.
+hash_files() { # folder, file with the paths, file to write
+  bounded sh -c 'cd "$1" && tr "\n" "\0" <"$2" | xargs -0 -r md5sum -z -- 2>/dev/null | tr "\0" "\n"' sh "$1" "$DIR/$2" >"$3"
 }
 
 # --- what there is ---
 
-# One line a file: f, bytes, time, path; or x, number of the rule, bytes, path.
-scan() {
-  cd "$cs_source" || return 1
-  set -- . -mindepth 1 '(' -path "*$NL*" -o -path "*$TAB*" ')' ! -type d -printf 'x\tname\t%s\t(inode %i)\n'
-  number=0
-  rest=$cs_exclude
-  while [ -n "$rest" ]; do
-    pattern=${rest%%"$NL"*}
-    case $rest in *"$NL"*) rest=${rest#*"$NL"} ;; *) rest='' ;; esac
-    number=$((number + 1))
-    [ -n "$pattern" ] || continue
-    case $pattern in
-      /*) set -- "$@" -o -type f -path ".$pattern" -printf "x\\t$number\\t%s\\t%P\\n" ;;
-      */*) set -- "$@" -o -type f '(' -path "./$pattern" -o -path "*/$pattern" ')' -printf "x\\t$number\\t%s\\t%P\\n" ;;
-      *) set -- "$@" -o -type f -name "$pattern" -printf "x\\t$number\\t%s\\t%P\\n" ;;
-    esac
-  done
-  [ -z "$cs_max_bytes" ] || set -- "$@" -o -type f -size "+${cs_max_bytes}c" -printf 'x\tsize\t%s\t%P\n'
-  find "$@" -o -type f -printf 'f\t%s\t%T@\t%P\n' -o ! -type d -printf 'x\tkind\t%s\t%P\n' 2>"$DIR/sync/unreadable.new"
-  cd "$DIR" || return 1
-}
-
-scan >sync/scan.list || conclude 74 failing no_source "the results folder $cs_source can not be read"
-# Inputs that are as they were staged are no results.
-[ -e staged.list ] || : >sync/no-inputs.list
-awk -F "$TAB" -v inputs="$cs_inputs" '
-  FILENAME == ARGV[1] { if (inputs != "yes") staged[$3] = $1 "\t" $2; next }
-  $1 == "f" && ($4 in staged) && staged[$4] == $2 "\t" $3 { print "x\tinput\t" $2 "\t" $4; next }
-  { print }' "$(if [ -e staged.list ]; then echo staged.list; else echo sync/no-inputs.list; fi)" sync/scan.list >sync/sorted.list
-awk -F "$TAB" '$1 == "f"' sync/sorted.list >sync/files.list
-grep "^x" sync/sorted.list >sync/excluded.list || :
-sed -n 's/^find: *//p' sync/unreadable.new | head -n 1000 >sync/unreadable.list
-rm -f sync/unreadable.new
+survey sync || conclude 74 failing no_source "the results folder $cs_source can not be read"
 set -- $(awk -F "$TAB" '{ n++; b += $2 } END { printf "%.0f %.0f", n, b }' sync/files.list)
 files=$1 bytes=$2
 excluded=$(awk 'END { print NR }' sync/excluded.list)
@@ -298,56 +478,64 @@ fi
 
 # --- what the remote has ---
 
-list_remote "$cs_remote" || {
-  classify $?
-  conclude 74 failing "$REASON" "$WHY"
+# Finds the last manifest that is whole: the one with the higher number of the two.
+find_base() {
+  list_remote || give_up $?
+  # A manifest is doubled when the answer to its upload was lost while listings lagged. Only the newer one of ours counts.
+  if [ $dry = false ] && doubled | grep -q '^_cs/manifest\.[01]\.json$'; then
+    rclone_quietly dedupe --dedupe-mode newest "$cs_remote/_cs" --include '/manifest.[01].json' || give_up $?
+  fi
+  : >sync/base.list
+  base=0
+  for slot in 0 1; do
+    grep -q "^_cs/manifest\.$slot\.json$TAB" sync/remote.list || continue
+    rclone_quietly cat "$cs_remote/_cs/manifest.$slot.json" >sync/manifest.list || give_up $?
+    number=$(sed -n '1s/.*"seq":\([0-9]*\).*/\1/p' sync/manifest.list)
+    # One that was cut off while it was written has no end.
+    [ "$(tail -n 1 sync/manifest.list)" = ']}' ] || continue
+    if [ "${number:-0}" -gt $base ]; then
+      base=$number
+      mv -f sync/manifest.list sync/base.list
+    fi
+  done
 }
 
-# The last manifest that is whole: the one with the higher number of the two.
-: >sync/base.list
-base=0
-for slot in 0 1; do
-  grep -q "^_cs/manifest\.$slot\.json$TAB" sync/remote.list || continue
-  now
-  timeout -k 5 60 "$cs_rclone" cat --ask-password=false --contimeout 10s --timeout 30s --low-level-retries 4 "$cs_remote/_cs/manifest.$slot.json" \
-    >sync/manifest.list 2>sync/rclone.log || {
-    classify $?
-    conclude 74 failing "$REASON" "$WHY"
-  }
-  number=$(sed -n '1s/.*"seq":\([0-9]*\).*/\1/p' sync/manifest.list)
-  # One that was cut off while it was written has no end.
-  [ "$(tail -n 1 sync/manifest.list)" = ']}' ] || continue
-  if [ "${number:-0}" -gt $base ]; then
-    base=$number
-    mv -f sync/manifest.list sync/base.list
-  fi
-done
-seq=$((base + 1))
+find_base
+# A listing that lags may not show the manifest that was written last; with an older one the next would be written over it.
+known=$(sed -n 's/.*"seq":\([0-9]*\).*/\1/p' sync/last-good.json 2>/dev/null)
+if [ $dry = false ] && [ "${known:-0}" -gt $base ]; then
+  pause "$cs_relist_s"
+  find_base
+fi
+[ "${known:-0}" -gt $base ] || known=$base
+seq=$((known + 1))
 
 # --- frozen ---
 
 # A growing log, or a checkpoint that is replaced while it is copied, would arrive torn or not at all. Links cost
 # nothing and keep what is replaced; what is changed in place is copied.
 freeze() {
-  rm -rf sync/stage
+  clear_stage
   mkdir -p sync/stage || return 1
   if cp -a --reflink=always "$cs_source/." sync/stage/ 2>/dev/null; then :; else
-    rm -rf sync/stage
+    clear_stage
     mkdir -p sync/stage
     # What can't be linked (another owner's file, another file system) is copied below.
     cp -al "$cs_source/." sync/stage/ 2>/dev/null
   fi
-  chmod -f u+rwx sync/stage
+  open_folders
   now
   recent=$((NOW / 1000 - cs_settle_s))
   awk -F "$TAB" -v recent="$recent" -v limit="$cs_copy_bytes" '
     FILENAME == ARGV[1] { growing[$0] = 1; next }
     ($4 in growing) || ($3 > recent && $2 <= limit) { print $4 }' sync/growing.all sync/files.list >sync/copy.list
   # Only what is to go: everything else leaves the stage again.
-  find sync/stage \( -path "*$NL*" -o -path "*$TAB*" \) ! -type d -exec rm -f {} +
+  find sync/stage -path '*[[:cntrl:]]*' ! -type d -exec rm -f {} +
   awk -F "$TAB" '{ print "./" $4 }' sync/files.list | sort >sync/wanted.list
   (cd sync/stage && find . ! -type d | sort | comm -23 - ../wanted.list | tr '\n' '\0' | xargs -0 -r rm -f --) || return 1
   (cd sync/stage && find . ! -type d | sort | comm -13 - ../wanted.list | sed 's,^\./,,') >>sync/copy.list
+  # A link is made to what can't be read, too; that it can't be is found out by copying it.
+  (cd sync/stage && find . -type f ! -readable -printf '%P\n') >>sync/copy.list
   sort -u sync/copy.list >sync/copies.list
   while IFS= read -r path; do copy_one "$path" || return 1; done <sync/copies.list
   return 0
@@ -364,6 +552,12 @@ copy_one() {
   return 0
 }
 
+# Copies whole what was caught changing under its link, from now on always.
+copy_changing() { # file with the paths
+  cat "$1" >>sync/growing
+  while IFS= read -r path; do copy_one "$path" || conclude 74 failing disk_full "no room on this machine"; done <"$1"
+}
+
 : >>sync/growing
 sort -u sync/growing >sync/growing.all
 freeze || conclude 74 failing disk_full "the results could not be frozen: no room on this machine"
@@ -377,25 +571,45 @@ snapshot >sync/frozen.list
 
 # --- packed ---
 
-if [ -n "$cs_pack_files" ] && [ "$files" -gt "$cs_pack_files" ]; then
+# Puts the small files of the stage into one archive. The same files make the same archive.
+pack() {
   awk -F "$TAB" -v limit="$cs_pack_bytes" '$2 <= limit && $1 !~ /^_cs\// { print $1 }' sync/frozen.list >sync/pack.list
-  if tar -C sync/stage --sort=name --format=posix --pax-option=delete=atime,delete=ctime --no-recursion --verbatim-files-from -cf sync/pack.tar -T sync/pack.list 2>sync/pack.log; then
-    awk -F "$TAB" 'FILENAME == ARGV[1] { packed[$0] = 1; next } $1 in packed { print $1 "\t" $2 }' sync/pack.list sync/frozen.list >sync/packed.list
-    (cd sync/stage && tr '\n' '\0' <../pack.list | xargs -0 -r rm -f -- && find . -mindepth 1 -type d -empty -delete)
-    mkdir -p sync/stage/_cs && mv -f sync/pack.tar sync/stage/_cs/packed.tar
-    # Its time says nothing, and the same content is the same file.
-    touch -d @0 sync/stage/_cs/packed.tar
+  tar -C sync/stage --sort=name --format=posix --pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime --no-recursion \
+    --verbatim-files-from -cf sync/pack.tar -T sync/pack.list 2>sync/pack.log
+}
+
+: >sync/packed.list
+if [ -n "$cs_pack_files" ] && [ "$files" -gt "$cs_pack_files" ]; then
+  round=1
+  while :; do
+    pack
+    code=$?
+    hash_files sync/stage sync/pack.list sync/hashed.list || give_up $?
+    snapshot | comm -13 sync/frozen.list - | cut -f 1 >sync/moved.list
+    [ -s sync/moved.list ] || break
+    [ $round -lt 3 ] || conclude 74 failing changing "files changed while they were packed: $(head -n 3 sync/moved.list | tr '\n' ' ')"
+    copy_changing sync/moved.list
     snapshot >sync/frozen.list
-  else
-    conclude 74 failing disk_full "the small files could not be packed: $(head -n 1 sync/pack.log)"
-  fi
+    round=$((round + 1))
+  done
+  if [ $code != 0 ]; then conclude 74 failing disk_full "the small files could not be packed: $(head -n 1 sync/pack.log)"; fi
+  awk -F "$TAB" '
+    FILENAME == ARGV[1] { md5[substr($0, 35)] = substr($0, 1, 32); next }
+    $1 in md5 { print $1 "\t" $2 "\t" md5[$1] }' sync/hashed.list sync/frozen.list >sync/packed.list
+  (cd sync/stage && tr '\n' '\0' <../pack.list | xargs -0 -r rm -f -- && find . -mindepth 1 -type d -empty -delete)
+  # rclone takes files of the same size and time for the same, and archives often have the same size. So the time is made
+  # from the content.
+  sum=$(md5sum sync/pack.tar) || conclude 74 failing disk_full "the archive of the small files could not be read"
+  sum=${sum%"${sum#???????}"}
+  touch -d "@$((0x$sum))" sync/pack.tar
+  mkdir -p sync/stage/_cs && mv -f sync/pack.tar sync/stage/_cs/packed.tar
+  snapshot >sync/frozen.list
 fi
-[ -e sync/packed.list ] || : >sync/packed.list
 
 # --- copied ---
 
-# The files of the last manifest that are on the remote as it says, and are other ones here: moved aside first.
-changed() {
+# Of the files of the last manifest those that are on the remote as it says: MD5, bytes, time, path.
+in_place() {
   awk -F "$TAB" '
     function plain(s,  i, c, r) {
       if (s !~ /\\/) return s
@@ -412,30 +626,64 @@ changed() {
       md5 = line; sub(/.*"md5":"/, "", md5); sub(/".*/, "", md5)
       time = line; sub(/.*"modified":"/, "", time); sub(/".*/, "", time)
     }
-    FILENAME == ARGV[1] { if ($0 ~ /^\{"path":/ && $0 ~ /"modified":/) { entry($0); base[path] = md5 "\t" size; at[path] = size "\t" time }; next }
-    FILENAME == ARGV[2] { if (($1 in base) && base[$1] == $2 "\t" $3) there[$1] = 1; next }
-    ($1 in there) && at[$1] != $2 "\t" $3 { print $1 }' sync/base.list sync/remote.list sync/frozen.list
+    FILENAME == ARGV[1] {
+      if ($0 ~ /^\{"path":/ && $0 ~ /"modified":/) { entry($0); base[path] = md5 "\t" size; at[path] = time }
+      next
+    }
+    ($1 in base) && base[$1] == $2 "\t" $3 && !seen[$1]++ { print base[$1] "\t" at[$1] "\t" $1 }' sync/base.list sync/remote.list
+}
+
+# Writes changed.list: what in_place names and is another file here. What has only got another time is the same file, and
+# that takes a look into it.
+find_changed() {
+  in_place >sync/in-place.list
+  awk -F "$TAB" '
+    FILENAME == ARGV[1] { base[$4] = $2 "\t" $3; size[$4] = $2; md5[$4] = $1; next }
+    ($1 in base) && base[$1] != $2 "\t" $3 { print (size[$1] == $2 && md5[$1] != "" ? "look" : "differs") "\t" md5[$1] "\t" $1 }' \
+    sync/in-place.list sync/frozen.list >sync/differs.list
+  awk -F "$TAB" '$1 == "look" { print $3 }' sync/differs.list >sync/look.list
+  : >sync/hashed.list
+  if [ -s sync/look.list ]; then hash_files sync/stage sync/look.list sync/hashed.list || return; fi
+  awk -F "$TAB" '
+    FILENAME == ARGV[1] { here[substr($0, 35)] = substr($0, 1, 32); next }
+    $1 == "differs" || here[$3] != $2 { print $3 }' sync/hashed.list sync/differs.list >sync/changed.list
+}
+
+# Moves aside what the last manifest stands for, of the files that a list names.
+put_aside() { # file with the paths
+  round_aside=1
+  while :; do
+    in_place | awk -F "$TAB" 'FILENAME == ARGV[1] { named[$0] = 1; next } $4 in named { print $4 }' "$1" - >sync/aside.list
+    [ -s sync/aside.list ] || return 0
+    rclone_quietly move "$cs_remote" "$cs_remote/_cs/kept" --files-from-raw sync/aside.list --ignore-times || return
+    # Of two files with one name it may have been the other one that was moved.
+    doubled | sort >sync/doubled.list
+    [ -n "$(sort sync/aside.list | comm -12 - sync/doubled.list)" ] && [ $round_aside -lt 4 ] || return 0
+    list_remote || return
+    round_aside=$((round_aside + 1))
+  done
 }
 
 # Drive's own protection against copying for hours against a daily limit; other remotes take no notice.
 upload() {
-  changed >sync/changed.list
-  if [ -s sync/changed.list ] && [ $dry = false ]; then
-    rclone_run copy sync/stage "$cs_remote" --files-from-raw sync/changed.list --backup-dir "$cs_remote/_cs/kept" \
-      --drive-stop-on-upload-limit --checksum --order-by size,ascending || return $?
+  rclone_seen copy sync/stage "$cs_remote" --drive-stop-on-upload-limit --check-first --order-by size,ascending \
+    --transfers "$cs_transfers" "$@"
+}
+
+copy() {
+  if [ $dry = true ]; then
+    upload --dry-run
+  else
+    find_changed && put_aside sync/changed.list && upload
   fi
-  set --
-  [ $dry = false ] || set -- --dry-run
-  rclone_run copy sync/stage "$cs_remote" "$@" --drive-stop-on-upload-limit --check-first --order-by size,ascending \
-    --transfers "$cs_transfers"
 }
 
 round=1
 while :; do
-  upload
+  copy
   code=$?
   if [ $dry = true ]; then
-    [ $code = 0 ] || { classify $code && conclude 74 failing "$REASON" "$WHY"; }
+    [ $code = 0 ] || give_up $code
     conclude 0 planned '' ''
   fi
   # What changed in place under its link is copied whole, and from now on always.
@@ -449,39 +697,71 @@ while :; do
     [ $code != 0 ] || REASON=changing WHY="files changed while they were copied: $(head -n 3 sync/moved.list | tr '\n' ' ')"
     conclude 74 failing "$REASON" "$WHY"
   fi
-  cat sync/moved.list >>sync/growing
-  while IFS= read -r path; do copy_one "$path" || conclude 74 failing disk_full "no room on this machine"; done <sync/moved.list
+  copy_changing sync/moved.list
   snapshot >sync/frozen.list
   # The moved-aside state has changed on the remote.
-  list_remote "$cs_remote" || { classify $? && conclude 74 failing "$REASON" "$WHY"; }
+  list_remote || give_up $?
   round=$((round + 1))
 done
 
 # --- checked, and only then said ---
 
+# Compares a new listing with what was frozen, and writes missing.list, wrong.list (there, with another content) and
+# certain.list (MD5, tab, path). The last copy of a job is compared by content; so is, at any time, what the remote has
+# twice: one of the two may be an older one of the same size.
 check() {
-  list_remote "$cs_remote" || return 2
-  awk -F "$TAB" 'FILENAME == ARGV[1] { remote[$1] = $3; next } !($1 in remote) || remote[$1] != $2 { print $1 }' sync/remote.list sync/frozen.list >sync/missing.list
-  [ ! -s sync/missing.list ]
+  list_remote || return 2
+  awk -F "$TAB" -v final="$final" '
+    FILENAME == ARGV[1] {
+      key = $1 SUBSEP $3
+      if (!(key in md5)) md5[key] = $2
+      else if (md5[key] != $2) several[key] = 1
+      next
+    }
+    {
+      key = $1 SUBSEP $2
+      if (!(key in md5)) print "missing\t\t" $1
+      else if ((key in several) || (final == "true" && md5[key] != "")) print "look\t\t" $1
+      else print "certain\t" md5[key] "\t" $1
+    }' sync/remote.list sync/frozen.list >sync/found.list
+  awk -F "$TAB" '$1 == "missing" { print $3 }' sync/found.list >sync/missing.list
+  awk -F "$TAB" '$1 == "look" { print $3 }' sync/found.list >sync/look.list
+  awk -F "$TAB" '$1 == "certain" { print $2 "\t" $3 }' sync/found.list >sync/certain.list
+  : >sync/wrong.list
+  if [ -s sync/look.list ]; then
+    hash_files sync/stage sync/look.list sync/hashed.list || return 2
+    awk -F "$TAB" '
+      FILENAME == ARGV[1] { remote[$2 "\t" $1] = 1; next }
+      { md5 = substr($0, 1, 32); path = substr($0, 35); if ((md5 "\t" path) in remote) print md5 "\t" path }' \
+      sync/remote.list sync/hashed.list >sync/same.list
+    cat sync/same.list >>sync/certain.list
+    cut -f 2 sync/same.list | sort >sync/same-paths.list
+    sort sync/look.list | comm -23 - sync/same-paths.list >sync/wrong.list
+  fi
+  [ ! -s sync/missing.list ] && [ ! -s sync/wrong.list ]
 }
-check
-case $? in
-  0) ;;
-  1)
-    # A listing may lag behind for a moment.
-    sleep "$cs_relist_s"
-    check || conclude 74 failing missing "not on the remote after the copy: $(head -n 3 sync/missing.list | tr '\n' ' ')"
-    ;;
-  *)
-    classify 1
-    conclude 74 failing "$REASON" "$WHY"
-    ;;
-esac
-if [ $final = true ]; then
-  rclone_run check sync/stage "$cs_remote" --one-way || {
-    classify $?
-    conclude 74 failing "$REASON" "$WHY"
-  }
+
+tries=1
+while :; do
+  check
+  code=$?
+  [ $code != 0 ] || break
+  [ $code = 1 ] || give_up $code
+  if [ $tries -ge 4 ]; then
+    conclude 74 failing missing "not on the remote after the copy: $(cat sync/missing.list sync/wrong.list | head -n 3 | tr '\n' ' ')"
+  fi
+  if [ -s sync/wrong.list ]; then
+    # Changed in place with its time set back, or an older one of two with this name: size and time did not tell.
+    put_aside sync/wrong.list && upload --files-from-raw sync/wrong.list --ignore-times || give_up $?
+  else
+    # A listing may lag behind for some moments.
+    pause "$cs_relist_s"
+  fi
+  tries=$((tries + 1))
+done
+# Where the remote knows no MD5 it may know another hash, which rclone compares.
+if [ $final = true ] && grep -q "^$TAB" sync/certain.list; then
+  rclone_quietly check sync/stage "$cs_remote" --one-way || give_up $?
 fi
 
 now
@@ -492,21 +772,19 @@ now
   awk "$TEXT"'{ printf "%s\"%s\"", (NR > 1 ? ",\n" : ""), text($0) } END { if (NR) print "" }' sync/unreadable.list
   printf '],\n"packed":[\n'
   awk -F "$TAB" "$TEXT"'
-    { printf "%s{\"path\":\"%s\",\"size\":%s}", (NR > 1 ? ",\n" : ""), text($1), $2 } END { if (NR) print "" }' sync/packed.list
+    { printf "%s{\"path\":\"%s\",\"size\":%s,\"md5\":\"%s\"}", (NR > 1 ? ",\n" : ""), text($1), $2, $3 } END { if (NR) print "" }' sync/packed.list
   printf '],\n"files":[\n'
   awk -F "$TAB" "$TEXT"'
-    FILENAME == ARGV[1] { md5[$1] = $2; next }
+    FILENAME == ARGV[1] { md5[$2] = $1; next }
     {
       printf "%s{\"path\":\"%s\",\"size\":%s,\"md5\":\"%s\",\"modified\":\"%s\"}", (FNR > 1 ? ",\n" : ""), text($1), $2,
         md5[$1], $3
     }
-    END { print "" }' sync/remote.list sync/frozen.list
+    END { print "" }' sync/certain.list sync/frozen.list
   printf ']}\n'
 } >sync/manifest.list || conclude 74 failing disk_full "no room for the manifest"
-rclone_run copyto sync/manifest.list "$cs_remote/_cs/manifest.$((seq % 2)).json" --ignore-times || {
-  classify $?
-  conclude 74 failing "$REASON" "$WHY"
-}
+rclone_quietly copyto sync/manifest.list "$cs_remote/_cs/manifest.$((seq % 2)).json" --ignore-times --drive-stop-on-upload-limit ||
+  give_up $?
 cp sync/files.list sync/committed
 if [ "$unreadable" != 0 ]; then
   conclude 4 incomplete unreadable "could not be read: $(head -n 1 sync/unreadable.list)"
