@@ -212,7 +212,8 @@ struct SSHTests {
       try Data(SyncScript.text).write(to: URL(fileURLWithPath: directory + "/sync.sh"))
       try Data(String(repeating: "x", count: 200_000).utf8).write(to: URL(fileURLWithPath: directory + "/work/big"))
       let rclone = ground.place.path("slow-rclone")
-      try ground.place.write("slow-rclone", "#!/bin/sh\ncase $1 in copy) sleep 2 ;; esac\nexec rclone \"$@\"\n")
+      try ground.place.write(
+        "slow-rclone", "#!/bin/sh\ncase \" $* \" in *\" copy \"*) sleep 2 ;; esac\nexec rclone \"$@\"\n")
       #expect(chmod(rclone, 0o755) == 0)
       let job = SyncJob(
         job: try #require(JobID("a1b2c3d4")), attempt: 1, rclone: rclone, remote: ground.place.path("remote/a1b2c3d4"))
