@@ -9,6 +9,7 @@ let usage = """
          benchmarks supervise PATH
          benchmarks update PATH WRITERS SECONDS
          benchmarks alert PATH ALERTS
+         benchmarks raise PATH ALERTS CHANNEL SECONDS firing|ended
   """
 
 func number(_ text: String) throws -> Int {
@@ -30,6 +31,11 @@ do {
       path: arguments[1], writers: number(arguments[2]), duration: .seconds(number(arguments[3])))
   case ("alert", 3):
     measured = try await AlertBenchmark.run(path: arguments[1], count: number(arguments[2]))
+  case ("raise", 6):
+    guard let seconds = Int(arguments[4]), ["firing", "ended"].contains(arguments[5]) else { throw BenchmarkError(usage) }
+    measured = try await RaiseBenchmark.run(
+      path: arguments[1], count: number(arguments[2]), channel: arguments[3], seconds: seconds,
+      ends: arguments[5] == "ended")
   default:
     throw BenchmarkError(usage)
   }
