@@ -150,6 +150,12 @@ struct StatusReport {
     return report.beacon.map { Timestamp(milliseconds: $0.heartbeatAt) }
   }
 
+  /// What the instance says itself; without a watcher nobody has written it down.
+  private var liveSync: Timestamp? {
+    guard case .known(let report)? = live else { return nil }
+    return report.beacon?.lastSyncAt.map(Timestamp.init(milliseconds:))
+  }
+
   private var fileSections: [String] {
     var lines: [String] = []
     if let inputs {
@@ -168,7 +174,7 @@ struct StatusReport {
       if let logFile { lines.append("Output: \(printable(logFile))") }
       if let path = job.spec.gdrivePath { lines.append("Path: \(printable(path))") }
       if let results { lines += results.text(now: now) }
-      lines.append("Last sync: \(job.attempt.syncedAt.map(LocalZone.text) ?? "never")")
+      lines.append("Last sync: \((liveSync ?? job.attempt.syncedAt).map(LocalZone.text) ?? "never")")
     }
     return lines
   }
