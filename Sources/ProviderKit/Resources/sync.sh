@@ -14,9 +14,10 @@
 #   events        one JSON document a line: our own ("ev": start, plan, excluded, end, exit) and rclone's log of the
 #                 results' own upload
 #   last.json     how the last one went; last-good.json the last that succeeded
+#   manifest      the last manifest that was written to the remote
 #   stage/        the frozen results; growing: files that are copied, not linked, since they change in place
 #
-# No result that is on the remote is ever deleted. What the last manifest stands for is never overwritten before the next
+# No result that is on the remote is ever deleted, but of two that are the same in name and content one. What the last manifest stands for is never overwritten before the next
 # manifest is there: a file that changed is first moved to _cs/kept. The manifest comes last, in one of two places in
 # turn, so that the one before it is never touched.
 #
@@ -422,6 +423,8 @@ classify() {
     }
     END { print reason; print why }' sync/rclone.log)
   REASON=${found%%"$NL"*} WHY=${found#*"$NL"}
+  # Newer versions say it by the code alone.
+  case $REASON$1 in 3 | 4) REASON=not_found WHY='not found on the remote' ;; esac
   [ -n "$REASON" ] || REASON=other
   [ -n "$WHY" ] || WHY="rclone ended with exit code $1"
 }
@@ -432,15 +435,16 @@ give_up() {
   conclude 74 failing "$REASON" "$WHY"
 }
 
-# What is in the remote folder: path, MD5, bytes, by tabs. An empty hash where the remote knows none.
+# Writes what is in the remote folder: remote.list with path, MD5, bytes, by tabs, and folders.list. An empty hash where
+# the remote knows none.
 list_remote() {
-  rclone_quietly lsf -R --files-only --hash MD5 --format phs --separator "$TAB" --exclude '/_cs/kept/**' \
-    "$cs_remote" >sync/listing.list
+  rclone_quietly lsf -R --hash MD5 --format phs --separator "$TAB" --exclude '/_cs/kept/**' "$cs_remote" >sync/listing.list
   code=$?
   # A folder that nobody has made yet is empty.
   [ $code = 0 ] || [ $code = 3 ] || return $code
   # A tab is in no name of ours.
-  awk -F "$TAB" 'NF == 3' sync/listing.list >sync/remote.list
+  awk -F "$TAB" 'NF == 3 && $1 !~ /\/$/' sync/listing.list >sync/remote.list
+  awk -F "$TAB" 'NF == 3 && $1 ~ /\/$/ { print $1 }' sync/listing.list >sync/folders.list
 }
 
 # The paths that the remote has twice, as Google Drive can.
@@ -478,13 +482,30 @@ fi
 
 # --- what the remote has ---
 
+# On Google Drive a name can be there twice: when an answer was lost while listings lagged, or when two programs wrote at
+# once. rclone looks into one of two folders, not always the same one, so they are made one.
+mend() {
+  [ $dry = false ] || return 0
+  if [ -n "$(sort sync/folders.list | uniq -d)" ] || [ -n "$(sort sync/remote.list | uniq -d)" ]; then
+    rclone_quietly dedupe --dedupe-mode skip "$cs_remote" && list_remote || return
+  fi
+  # Of a manifest that is there twice only the newer one counts.
+  if doubled | grep -q '^_cs/manifest\.[01]\.json$'; then
+    rclone_quietly dedupe --dedupe-mode newest "$cs_remote/_cs" --include '/manifest.[01].json' || return
+  fi
+}
+
+# The same for the job's folder itself: of its parent's other folders nothing is touched.
+mend_top() {
+  top=${cs_remote##*[:/]}
+  case $cs_remote in *:*) ;; *) return 0 ;; esac
+  case $top in '' | *[!A-Za-z0-9._-]*) return 0 ;; esac
+  rclone_quietly dedupe --dedupe-mode skip --max-depth 1 --include "/$top/**" "${cs_remote%"$top"}"
+}
+
 # Finds the last manifest that is whole: the one with the higher number of the two.
 find_base() {
-  list_remote || give_up $?
-  # A manifest is doubled when the answer to its upload was lost while listings lagged. Only the newer one of ours counts.
-  if [ $dry = false ] && doubled | grep -q '^_cs/manifest\.[01]\.json$'; then
-    rclone_quietly dedupe --dedupe-mode newest "$cs_remote/_cs" --include '/manifest.[01].json' || give_up $?
-  fi
+  list_remote && mend || give_up $?
   : >sync/base.list
   base=0
   for slot in 0 1; do
@@ -501,14 +522,18 @@ find_base() {
 }
 
 find_base
-# A listing that lags may not show the manifest that was written last; with an older one the next would be written over it.
-known=$(sed -n 's/.*"seq":\([0-9]*\).*/\1/p' sync/last-good.json 2>/dev/null)
-if [ $dry = false ] && [ "${known:-0}" -gt $base ]; then
+known=$(sed -n '1s/.*"seq":\([0-9]*\).*/\1/p' sync/manifest 2>/dev/null)
+if [ "${known:-0}" -gt $base ] && [ $dry = false ]; then
+  # A listing lags, or shows another folder of the same name. If it stays so, what was written from here holds.
   pause "$cs_relist_s"
+  mend_top || give_up $?
   find_base
+  if [ "$known" -gt $base ]; then
+    base=$known
+    cp sync/manifest sync/base.list
+  fi
 fi
-[ "${known:-0}" -gt $base ] || known=$base
-seq=$((known + 1))
+seq=$((base + 1))
 
 # --- frozen ---
 
@@ -785,6 +810,7 @@ now
 } >sync/manifest.list || conclude 74 failing disk_full "no room for the manifest"
 rclone_quietly copyto sync/manifest.list "$cs_remote/_cs/manifest.$((seq % 2)).json" --ignore-times --drive-stop-on-upload-limit ||
   give_up $?
+cp sync/manifest.list sync/manifest
 cp sync/files.list sync/committed
 if [ "$unreadable" != 0 ]; then
   conclude 4 incomplete unreadable "could not be read: $(head -n 1 sync/unreadable.list)"
