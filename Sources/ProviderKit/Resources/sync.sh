@@ -119,6 +119,12 @@ if [ -n "$follow" ]; then
   { : >>sync/lock; } 2>/dev/null || refuse 74 disk_full "the folder $DIR/sync can not be written to"
   # A copy that is under way answers whoever wants a copy, but not whoever wants a plan.
   [ $dry = false ] || flock -w 600 sync/lock true || refuse 75 busy "a copy is under way, and has been for ten minutes"
+  # One that has only just begun still has the events of the one before it, and one that is over the lock for a moment.
+  tries=0
+  while is_over && ! is_free && [ $tries -lt 40 ]; do
+    sleep 0.05
+    tries=$((tries + 1))
+  done
   if is_free; then
     # Apart from whoever asked: a connection that breaks leaves no half-finished copy.
     now
@@ -140,14 +146,10 @@ if [ -n "$follow" ]; then
       [ $tries -lt 400 ] || refuse 74 other "the copy could not be started"
       sleep 0.05
     done
+  elif is_over; then
+    refuse 75 busy "the upload of a copy that was ended still goes on"
   else
     printf '{"ev":"joined"}\n'
-    # One that has only just begun still has the events of the one before it.
-    tries=0
-    while [ $tries -lt 20 ] && is_over && ! is_free; do
-      sleep 0.05
-      tries=$((tries + 1))
-    done
   fi
   show_events
 fi
@@ -716,7 +718,8 @@ while :; do
   if [ $code = 0 ] && [ ! -s sync/moved.list ]; then break; fi
   if [ $code != 0 ]; then
     classify $code
-    case $REASON in changing) ;; *) conclude 74 failing "$REASON" "$WHY" ;; esac
+    # A file that gets shorter while it is sent looks like a cut connection.
+    case $REASON in changing | network | other) ;; *) conclude 74 failing "$REASON" "$WHY" ;; esac
   fi
   if [ $round -ge 3 ] || [ ! -s sync/moved.list ]; then
     [ $code != 0 ] || REASON=changing WHY="files changed while they were copied: $(head -n 3 sync/moved.list | tr '\n' ' ')"
