@@ -140,7 +140,7 @@ package struct ResyncCommand: AsyncParsableCommand {
     case .text: for line in view.summary(outcome, job) { context.console.out(line) }
     }
     guard outcome.code != 0 else { return }
-    let trouble = report?.trouble ?? .other
+    let trouble = outcome.trouble
     let why = report?.message.map { "\(trouble.phrase) (\(printable($0)))" } ?? trouble.phrase
     if outcome.code == 75 {
       throw CommandError(.tryAgain, "another copy of these results did not end in time. Try again")
