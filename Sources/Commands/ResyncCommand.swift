@@ -156,7 +156,7 @@ package struct ResyncCommand: AsyncParsableCommand {
     case .noRclone, .configuration: .configuration
     case .revoked, .unauthorized: .notPermitted
     case .network, .rateLimit, .dailyLimit, .timeLimit, .notFound: .unavailable
-    case .interrupted, .killed, .changing, .missing: .tryAgain
+    case .interrupted, .killed, .busy, .changing, .missing: .tryAgain
     case .quota, .diskFull, .noSource, .unreadable, .other: .io
     }
   }
