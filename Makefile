@@ -3,10 +3,10 @@ SWIFT ?= swift
 SOURCES := Package.swift Sources Tests $(wildcard Benchmarks)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test release bench docs format lint clean
+.PHONY: help setup build demo test test-matrix release bench docs format lint clean
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
 
 setup: ## Install what the build needs and is missing
 	@Scripts/setup
@@ -22,6 +22,11 @@ test: ## Build and run all tests
 	$(SWIFT) build --build-tests
 	Scripts/test
 	Scripts/check-docs
+
+test-matrix: ## Run the tests of copying results with an old and a new rclone
+	@Scripts/setup --matrix
+	$(SWIFT) build --build-tests
+	Scripts/test-matrix
 
 release: setup ## Build dist/cloudjobs: optimised, statically linked Swift runtime, stripped
 	Scripts/release

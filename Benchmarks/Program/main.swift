@@ -32,7 +32,9 @@ do {
   case ("alert", 3):
     measured = try await AlertBenchmark.run(path: arguments[1], count: number(arguments[2]))
   case ("raise", 6):
-    guard let seconds = Int(arguments[4]), ["firing", "ended"].contains(arguments[5]) else { throw BenchmarkError(usage) }
+    guard let seconds = Int(arguments[4]), ["firing", "ended"].contains(arguments[5]) else {
+      throw BenchmarkError(usage)
+    }
     measured = try await RaiseBenchmark.run(
       path: arguments[1], count: number(arguments[2]), channel: arguments[3], seconds: seconds,
       ends: arguments[5] == "ended")

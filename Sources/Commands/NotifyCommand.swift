@@ -17,7 +17,8 @@ package struct NotifyCommand: AsyncParsableCommand {
         cloudjobs notify resend
       """,
     subcommands: [
-      NotifyTest.self, NotifyList.self, NotifyFiring.self, NotifyAck.self, NotifySilence.self, NotifySilences.self,
+      NotifyTest.self, NotifyList.self, NotifyQueue.self, NotifyLog.self, NotifyFiring.self, NotifyAck.self,
+      NotifySilence.self, NotifySilences.self,
       NotifyUnsilence.self, NotifyExplain.self, NotifyResend.self,
     ])
 
@@ -88,77 +89,6 @@ struct NotifyTest: AsyncParsableCommand {
     case .delivered(let answer): return (true, answer)
     case .retry(let answer, _), .permanent(let answer), .unusable(let answer): return (false, answer)
     }
-  }
-}
-
-struct NotifyList: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "list", abstract: "Show deliveries of alerts, newest first",
-    discussion: """
-      Example:
-        cloudjobs notify list --state dead
-      """)
-
-  @OptionGroup var global: GlobalOptions
-  @OptionGroup var output: OutputOptions
-
-  @Option(help: "Only deliveries in this state; may be repeated.")
-  var state: [DeliveryStateName] = []
-
-  @Option(help: "Only deliveries through this channel.")
-  var channel: String?
-
-  @Option(help: "Only deliveries about this job.", completion: .custom(JobCompletion.ids))
-  var job: String?
-
-  @Option(help: "At most this many; 0 shows all.")
-  var limit = 50
-
-  func validate() throws {
-    if limit < 0 { throw ValidationError("--limit takes 0 or more, not \(limit)") }
-  }
-
-  func run() async throws {
-    let context = try CommandContext.make(global, format: output.format)
-    let store = try await context.openForReading()
-    let id = try await resolveJob(context, store)
-    let deliveries = try await store.deliveries(
-      DeliveryQuery(states: state.map(\.state), job: id, channel: channel, limit: limit == 0 ? nil : limit))
-    await store.close()
-    switch context.format {
-    case .json: context.console.out(JSONText.pretty(.array(deliveries.map(JobDocument.delivery))))
-    case .text:
-      if deliveries.isEmpty { return context.console.note("No deliveries match.") }
-      for delivery in deliveries { context.console.out(Self.line(delivery, context)) }
-    }
-  }
-
-  private func resolveJob(_ context: CommandContext, _ store: any Store) async throws -> JobID? {
-    guard let job else { return nil }
-    return try await context.resolve(job, in: store).id
-  }
-
-  private static func line(_ delivery: Delivery, _ context: CommandContext) -> String {
-    let color: Console.Color =
-      switch delivery.state {
-      case .pending, .waiting: .yellow
-      case .skipped: .dim
-      case .delivered: .green
-      case .dead: .red
-      }
-    var line = JobTable.pad(String(delivery.id), 6) + " "
-    line += context.console.colored(JobTable.pad(delivery.state.rawValue, 9), color)
-    line +=
-      " \(JobTable.pad(delivery.channel, 12)) \(LocalZone.text(delivery.createdAt))  \(printable(delivery.alert.title))"
-    if delivery.state != .delivered, delivery.state != .skipped {
-      line +=
-        "\n       \(counted(delivery.tries, "try", "tries"))"
-        + (delivery.answer.map { ", last answer: \(printable($0))" } ?? "")
-      if let held = delivery.held { line += ", kept back by \(printable(held))" }
-      if delivery.state == .pending { line += ", next \(LocalZone.text(delivery.nextTryAt))" }
-      if delivery.state == .waiting { line += ", waits for the beginning of the same" }
-    }
-    return line
   }
 }
 

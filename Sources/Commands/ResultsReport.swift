@@ -24,9 +24,14 @@ struct ResultsReport: Sendable {
     }
     var unreachable: SyncError?
     do {
-      if let manifest = try await folder.manifest() {
+      // A listing is not one moment: a copy that goes on meanwhile moves files and writes a newer manifest, and what Google
+      // Drive has just taken it may not list yet. So damage is believed when it is seen three times.
+      for pause in [Duration.zero, .seconds(2), .seconds(5)] {
+        if pause > .zero { try await Task.sleep(for: pause) }
+        guard let manifest = try await folder.manifest() else { break }
         evidence.manifest = manifest
         evidence.verdict = Verdict(manifest, try await folder.listing())
+        if evidence.verdict?.isWhole == true { break }
       }
     } catch let error as SyncError {
       evidence.isUnreachable = true

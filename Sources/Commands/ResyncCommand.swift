@@ -140,7 +140,7 @@ package struct ResyncCommand: AsyncParsableCommand {
     case .text: for line in view.summary(outcome, job) { context.console.out(line) }
     }
     guard outcome.code != 0 else { return }
-    let trouble = report?.trouble ?? .other
+    let trouble = outcome.trouble
     let why = report?.message.map { "\(trouble.phrase) (\(printable($0)))" } ?? trouble.phrase
     if outcome.code == 75 {
       throw CommandError(.tryAgain, "another copy of these results did not end in time. Try again")
@@ -156,7 +156,7 @@ package struct ResyncCommand: AsyncParsableCommand {
     case .noRclone, .configuration: .configuration
     case .revoked, .unauthorized: .notPermitted
     case .network, .rateLimit, .dailyLimit, .timeLimit, .notFound: .unavailable
-    case .interrupted, .killed, .changing, .missing: .tryAgain
+    case .interrupted, .killed, .busy, .changing, .missing: .tryAgain
     case .quota, .diskFull, .noSource, .unreadable, .other: .io
     }
   }

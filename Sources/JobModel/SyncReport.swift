@@ -76,6 +76,7 @@ package enum SyncTrouble: String, Sendable, Hashable, CaseIterable, Codable {
   case timeLimit = "time_limit"
   case interrupted
   case killed
+  case busy
   // The instance.
   case diskFull = "disk_full"
   case noSource = "no_source"
@@ -99,6 +100,7 @@ package enum SyncTrouble: String, Sendable, Hashable, CaseIterable, Codable {
     case .timeLimit: "the copy took too long"
     case .interrupted: "the copy was interrupted"
     case .killed: "the copy was killed"
+    case .busy: "another copy is under way"
     case .diskFull: "the instance's disk is full"
     case .noSource: "the results folder can't be read"
     case .unreadable: "some results can't be read"
@@ -109,7 +111,7 @@ package enum SyncTrouble: String, Sendable, Hashable, CaseIterable, Codable {
   /// Whether it can go by itself, so that one more try is worth more than a message.
   package var isPassing: Bool {
     switch self {
-    case .network, .rateLimit, .changing, .missing, .timeLimit, .interrupted, .killed, .other: true
+    case .network, .rateLimit, .changing, .missing, .timeLimit, .interrupted, .killed, .busy, .other: true
     case .quota, .dailyLimit, .revoked, .unauthorized, .notFound, .configuration, .noRclone, .diskFull, .noSource,
       .unreadable:
       false

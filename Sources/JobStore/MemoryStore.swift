@@ -397,21 +397,24 @@ package actor MemoryStore: Store {
   }
 
   package func park(channel: String, answer: String, at now: Timestamp) async throws(StoreError) -> Int {
-    try change(where: { $0.channel == channel && ($0.state == .pending || $0.state == .waiting) }) { delivery in
-      delivery.state = .dead
-      delivery.answer = answer
-      delivery.lastTryAt = now
-    }
+    try change(
+      where: { $0.channel == channel && ($0.state == .pending || $0.state == .waiting) },
+      edit: { delivery in
+        delivery.state = .dead
+        delivery.answer = answer
+        delivery.lastTryAt = now
+      })
   }
 
   package func hurry(channel: String, at now: Timestamp) async throws(StoreError) {
-    _ = try change(where: {
-      $0.channel == channel && $0.state == .pending && $0.held == nil && $0.nextTryAt > now
-    }) { $0.nextTryAt = now }
+    let isDelayed = { (delivery: Delivery) in
+      delivery.channel == channel && delivery.state == .pending && delivery.held == nil && delivery.nextTryAt > now
+    }
+    _ = try change(where: isDelayed, edit: { $0.nextTryAt = now })
   }
 
   private func change(
-    where matches: (Delivery) -> Bool, _ edit: (inout Delivery) -> Void
+    where matches: (Delivery) -> Bool, edit: (inout Delivery) -> Void
   ) throws(StoreError) -> Int {
     try open()
     let found = outbox.values.filter(matches)
@@ -445,16 +448,19 @@ package actor MemoryStore: Store {
 
   package func repeatFiring(deliveredBefore moment: Timestamp, at now: Timestamp) async throws(StoreError) -> Int {
     let (ends, acknowledged) = (ends, acknowledged)
-    return try change(where: { delivery in
-      delivery.state == .delivered && delivery.lastTryAt.map { $0 < moment } == true
-        && delivery.alert.status == .firing && ends[delivery.alert.id] == nil && acknowledged[delivery.alert.id] == nil
-    }) { delivery in
-      delivery.state = .pending
-      delivery.repeats += 1
-      delivery.tries = 0
-      delivery.nextTryAt = now
-      delivery.createdAt = now
-    }
+    return try change(
+      where: { delivery in
+        delivery.state == .delivered && delivery.lastTryAt.map { $0 < moment } == true
+          && delivery.alert.status == .firing && ends[delivery.alert.id] == nil
+          && acknowledged[delivery.alert.id] == nil
+      },
+      edit: { delivery in
+        delivery.state = .pending
+        delivery.repeats += 1
+        delivery.tries = 0
+        delivery.nextTryAt = now
+        delivery.createdAt = now
+      })
   }
 
   package func silences(at now: Timestamp) async throws(StoreError) -> [Silence] {
@@ -470,7 +476,7 @@ package actor MemoryStore: Store {
   package func endSilence(_ id: String, at now: Timestamp) async throws(StoreError) -> Bool {
     let isOpen = quiet[id].map { $0.until > now } ?? false
     if isOpen { quiet[id]?.until = now }
-    _ = try change(where: { $0.state == .pending && $0.held == "silence \(id)" }) { $0.nextTryAt = now }
+    _ = try change(where: { $0.state == .pending && $0.held == "silence \(id)" }, edit: { $0.nextTryAt = now })
     return isOpen
   }
 

@@ -7,11 +7,16 @@ package struct RcloneFolder: Sendable {
   /// As rclone names it: `gdrive:cloudjobs/a1b2c3d4`, or a folder of this machine.
   package let folder: String
   private let timeout: Duration
+  /// Variables that rclone gets beside those of this process.
+  private let environment: [String: String]
 
-  package init(program: String = "rclone", folder: String, timeout: Duration = .seconds(60)) {
+  package init(
+    program: String = "rclone", folder: String, timeout: Duration = .seconds(60), environment: [String: String] = [:]
+  ) {
     self.program = program
     self.folder = folder
     self.timeout = timeout
+    self.environment = environment
   }
 
   /// The manifest that holds, or nil if nothing was copied yet.
@@ -108,12 +113,15 @@ package struct RcloneFolder: Sendable {
     var options = PlatformOptions()
     options.teardownSequence = [.send(signal: .kill, allowedDurationToNextStep: .zero)]
     let settings = options
+    var variables: [Environment.Key: String?] = [:]
+    for (name, value) in environment { variables[Environment.Key(stringLiteral: name)] = value }
+    let all = Environment.inherit.updating(variables)
     return try await withThrowingTaskGroup(of: [UInt8]?.self) { group in
       group.addTask {
         do {
           let result = try await run(
-            executable(self.program), arguments: Arguments(standard + arguments), platformOptions: settings,
-            output: .bytes(limit: 64 * 1024 * 1024), error: .string(limit: 64 * 1024))
+            executable(self.program), arguments: Arguments(standard + arguments), environment: all,
+            platformOptions: settings, output: .bytes(limit: 64 * 1024 * 1024), error: .string(limit: 64 * 1024))
           guard case .exited(let code) = result.terminationStatus else {
             throw SyncError(.unreachable, "rclone was ended by a signal", remedy: "Try again.")
           }

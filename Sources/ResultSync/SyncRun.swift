@@ -10,6 +10,13 @@ package struct SyncRun: Sendable {
     package var code: Int32
     /// Whether another copy was under way already and was followed.
     package var hasJoined = false
+    /// Why, where no report says it: the copy was killed, or never began.
+    package var reason: String?
+
+    /// Why it failed.
+    package var trouble: SyncTrouble {
+      report?.trouble ?? reason.map { SyncTrouble(rawValue: $0) ?? .other } ?? .other
+    }
   }
 
   private let access: InstanceAccess
@@ -35,8 +42,9 @@ package struct SyncRun: Sendable {
         switch event {
         case .joined: picture.outcome.hasJoined = true
         case .end(let report): picture.outcome.report = report
-        case .exit(let code, _):
+        case .exit(let code, let reason):
           picture.outcome.code = code
+          picture.outcome.reason = reason
           picture.isOver = true
         default: break
         }

@@ -30,7 +30,8 @@ struct CommandTreeTests {
     #expect(
       Leaf.all.map(\.testDescription).sorted() == [
         "backup", "check", "cleanup", "config check", "config schema", "doctor", "history", "import", "list", "logs",
-        "notify ack", "notify explain", "notify firing", "notify list", "notify resend", "notify silence",
+        "notify ack", "notify explain", "notify firing", "notify list", "notify log", "notify queue", "notify resend",
+        "notify silence",
         "notify silences",
         "notify test", "notify unsilence", "restore", "resync", "run", "status", "terminate", "verify",
         "watch",

@@ -81,7 +81,8 @@ is_over() {
   case $line in '{"ev":"exit"'*) return 0 ;; *) return 1 ;; esac
 }
 
-is_free() { flock -n sync/lock true; }
+# Asked for a share only, or those who ask at the same moment would take each other for a copy.
+is_free() { flock -s -n sync/lock true; }
 
 # Shows the lines of the events file that is there now, and those that come, up to the one that says it is over.
 show_events() {
@@ -119,6 +120,12 @@ if [ -n "$follow" ]; then
   { : >>sync/lock; } 2>/dev/null || refuse 74 disk_full "the folder $DIR/sync can not be written to"
   # A copy that is under way answers whoever wants a copy, but not whoever wants a plan.
   [ $dry = false ] || flock -w 600 sync/lock true || refuse 75 busy "a copy is under way, and has been for ten minutes"
+  # One that has only just begun still has the events of the one before it, and one that is over the lock for a moment.
+  tries=0
+  while is_over && ! is_free && [ $tries -lt 40 ]; do
+    sleep 0.05
+    tries=$((tries + 1))
+  done
   if is_free; then
     # Apart from whoever asked: a connection that breaks leaves no half-finished copy.
     now
@@ -140,14 +147,10 @@ if [ -n "$follow" ]; then
       [ $tries -lt 400 ] || refuse 74 other "the copy could not be started"
       sleep 0.05
     done
+  elif is_over; then
+    refuse 75 busy "the upload of a copy that was ended still goes on"
   else
     printf '{"ev":"joined"}\n'
-    # One that has only just begun still has the events of the one before it.
-    tries=0
-    while [ $tries -lt 20 ] && is_over && ! is_free; do
-      sleep 0.05
-      tries=$((tries + 1))
-    done
   fi
   show_events
 fi
@@ -217,6 +220,8 @@ survey() {
     { print }' "$inputs" "$place/scan.list" >"$place/sorted.list"
   awk -F "$TAB" '$1 == "f"' "$place/sorted.list" >"$place/files.list"
   awk -F "$TAB" '$1 == "x"' "$place/sorted.list" >"$place/excluded.list"
+  # The log goes, too, and is no result.
+  { cat "$place/files.list" && { [ ! -e output.log ] || find output.log -printf 'f\t%s\t%T@\t_cs/output.log\n'; }; } >"$place/state.list"
   sed -n 's/^find: *//p' "$place/unreadable.new" | head -n 1000 >"$place/unreadable.list"
   rm -f "$place/unreadable.new"
 }
@@ -474,7 +479,7 @@ excluded_json=$(CS_EXCLUDE=$cs_exclude awk -F "$TAB" "$TEXT"'
 emit "{\"ev\":\"plan\",\"files\":$files,\"bytes\":$bytes,\"excluded\":$excluded,\"unreadable\":$unreadable}"
 if [ $dry = true ] && [ "$excluded" -gt 0 ]; then emit "{\"ev\":\"excluded\",\"files\":[$(printf '%s' "$excluded_json" | tr -d '\n')]}"; fi
 
-if [ -n "$changed_only" ] && [ $final = false ] && [ "$unreadable" = 0 ] && cmp -s sync/files.list sync/committed &&
+if [ -n "$changed_only" ] && [ $final = false ] && [ "$unreadable" = 0 ] && cmp -s sync/state.list sync/committed &&
   grep -q '"result":"\(synced\|unchanged\)"' sync/last.json 2>/dev/null; then
   seq=$(sed -n 's/.*"seq":\([0-9]*\).*/\1/p' sync/last.json)
   conclude 0 unchanged '' ''
@@ -562,7 +567,15 @@ freeze() {
   # A link is made to what can't be read, too; that it can't be is found out by copying it.
   (cd sync/stage && find . -type f ! -readable -printf '%P\n') >>sync/copy.list
   sort -u sync/copy.list >sync/copies.list
-  while IFS= read -r path; do copy_one "$path" || return 1; done <sync/copies.list
+  # Together first, which is fast. What did not come along is copied by itself, and says why it can't be.
+  (cd sync/stage && tr '\n' '\0' <../copies.list | xargs -0 -r rm -f --) || return 1
+  stage=$DIR/sync/stage
+  (cd "$cs_source" && tr '\n' '\0' <"$DIR/sync/copies.list" |
+    xargs -0 -r cp -p --reflink=auto --parents --remove-destination -t "$stage" --) 2>/dev/null && return 0
+  open_folders
+  (cd sync/stage && find . -type f -printf '%P\n' | sort) >sync/staged-now.list
+  comm -23 sync/copies.list sync/staged-now.list >sync/left.list
+  while IFS= read -r path; do copy_one "$path" || return 1; done <sync/left.list
   return 0
 }
 
@@ -695,12 +708,22 @@ upload() {
     --transfers "$cs_transfers" "$@"
 }
 
+# Only what the remote does not hold already. A file that it holds and that is written in place from now on would go without
+# having been moved aside, and the last manifest would stand for nothing.
+find_new() {
+  awk -F "$TAB" '
+    FILENAME == ARGV[1] { there[$4] = 1; next }
+    FILENAME == ARGV[2] { delete there[$0]; next }
+    !($1 in there) { print $1 }' sync/in-place.list sync/changed.list sync/frozen.list >sync/new.list
+}
+
 copy() {
   if [ $dry = true ]; then
     upload --dry-run
-  else
-    find_changed && put_aside sync/changed.list && upload
+    return
   fi
+  find_changed && put_aside sync/changed.list && find_new || return
+  [ ! -s sync/new.list ] || upload --files-from-raw sync/new.list
 }
 
 round=1
@@ -716,7 +739,8 @@ while :; do
   if [ $code = 0 ] && [ ! -s sync/moved.list ]; then break; fi
   if [ $code != 0 ]; then
     classify $code
-    case $REASON in changing) ;; *) conclude 74 failing "$REASON" "$WHY" ;; esac
+    # A file that gets shorter while it is sent looks like a cut connection.
+    case $REASON in changing | network | other) ;; *) conclude 74 failing "$REASON" "$WHY" ;; esac
   fi
   if [ $round -ge 3 ] || [ ! -s sync/moved.list ]; then
     [ $code != 0 ] || REASON=changing WHY="files changed while they were copied: $(head -n 3 sync/moved.list | tr '\n' ' ')"
@@ -811,7 +835,7 @@ now
 rclone_quietly copyto sync/manifest.list "$cs_remote/_cs/manifest.$((seq % 2)).json" --ignore-times --drive-stop-on-upload-limit ||
   give_up $?
 cp sync/manifest.list sync/manifest
-cp sync/files.list sync/committed
+cp sync/state.list sync/committed
 if [ "$unreadable" != 0 ]; then
   conclude 4 incomplete unreadable "could not be read: $(head -n 1 sync/unreadable.list)"
 fi
