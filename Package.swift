@@ -61,8 +61,11 @@ let package = Package(
     // One file a channel; formats are pure functions from an alert to a request.
     .target(
       name: "Notifiers",
-      dependencies: ["JobModel", "Transport", log, .product(name: "Crypto", package: "swift-crypto")]),
-    .testTarget(name: "NotifiersTests", dependencies: ["Notifiers", "TestSupport"]),
+      dependencies: [
+        "JobModel", "Transport", log, .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "Subprocess", package: "swift-subprocess"),
+      ]),
+    .testTarget(name: "NotifiersTests", dependencies: ["Notifiers", "TestSupport"], exclude: ["Golden"]),
 
     // config.json: one schema that checks, documents and reads it.
     .target(

@@ -18,12 +18,10 @@ enum AlertBenchmark {
     let store = try await StoreActor.open(StoreOptions(path: path))
     let http = HTTPClient()
     let address = "http://127.0.0.1:\(receiver.port)/"
-    let notifier = try WebhookNotifier(
-      name: channel,
-      settings: WebhookSettings(
-        url: Secret(address), secrets: [Secret("whsec_" + Data(repeating: 7, count: 32).base64EncodedString())],
-        allowPrivate: true),
-      http: http)
+    let settings = WebhookSettings(
+      HTTPConnection(Secret(address), allowPrivate: true),
+      secrets: [Secret("whsec_" + Data(repeating: 7, count: 32).base64EncodedString())])
+    let notifier = try HTTPChannelNotifier(name: channel, channel: WebhookChannel(settings), http: http)
     var arrivals = receiver.arrivals.makeAsyncIterator()
     var latencies: [Double] = []
     var body = Data()
@@ -81,7 +79,7 @@ private struct AlertPath {
   private let owner = OwnerID(rawValue: "benchmark")
   private let committed = CommitTime()
 
-  init(store: StoreActor, notifier: WebhookNotifier) throws {
+  init(store: StoreActor, notifier: any Notifier) throws {
     var policy = SupervisionPolicy()
     policy.alerts.channels = [notifier.name]
     let logger = Logger(label: "benchmarks") { _ in SwiftLogNoOpLogHandler() }

@@ -41,31 +41,45 @@ enum Channels {
   private static func settings(
     _ channel: ChannelSettings, environment: [String: String]
   ) async throws -> NotifierSettings {
+    let secrets = SecretFetcher(environment: environment)
     switch channel.kind {
-    case .webhook(let webhook):
-      var secrets: [Secret] = []
-      for reference in webhook.secrets { secrets.append(Secret(try await reference.resolve(environment: environment))) }
-      var headers: [HTTPRequest.Header] = []
-      for (name, value) in webhook.headers.sorted(by: { $0.key < $1.key }) {
-        headers.append(.init(name, try await resolve(value, environment)))
-      }
-      return .webhook(
-        WebhookSettings(
-          url: try await resolve(webhook.url, environment), secrets: secrets, headers: headers,
-          timeout: webhook.timeout, allowPrivate: webhook.allowPrivate, caFile: webhook.caFile))
+    case .webhook(let service, let references):
+      var keys: [Secret] = []
+      for reference in references { keys.append(try await secrets.get(reference)) }
+      return .webhook(WebhookSettings(try await secrets.connection(service), secrets: keys))
     case .email(let email):
       return .email(
         EmailSettings(
           host: email.host, port: email.port, security: security(email.security), username: email.username,
-          password: try await password(email, environment), from: email.from, to: email.to, timeout: email.timeout,
+          password: try await secrets.get(email.password), from: email.from, to: email.to, timeout: email.timeout,
           caFile: email.caFile))
+    case .slack(let service): return .service(SlackChannel(try await secrets.connection(service)))
+    case .discord(let service): return .service(DiscordChannel(try await secrets.connection(service)))
+    case .teams(let service): return .service(TeamsChannel(try await secrets.connection(service)))
+    case .mattermost(let service, let channel):
+      return .service(MattermostChannel(try await secrets.connection(service), channel: channel))
+    case .pagerduty(let service, let key):
+      return .service(
+        PagerDutyChannel(routingKey: try await secrets.get(key), connection: try await secrets.connection(service)))
+    case .telegram(let service, let token, let chat, let thread):
+      return .service(
+        TelegramChannel(
+          token: try await secrets.get(token), chat: chat, thread: thread,
+          connection: try await secrets.connection(service)))
+    case .ntfy(let service, let topic, let token):
+      return .service(
+        NtfyChannel(
+          topic: try await secrets.get(topic), token: try await secrets.get(token),
+          connection: try await secrets.connection(service)))
+    case .gotify(let service, let token):
+      return .service(GotifyChannel(try await secrets.connection(service), token: try await secrets.get(token)))
+    case .alertmanager(let service, let hold, let eventHold):
+      return .service(AlertmanagerChannel(try await secrets.connection(service), hold: hold, eventHold: eventHold))
+    case .apprise(let service, let tag):
+      return .service(AppriseChannel(try await secrets.connection(service), tag: tag))
+    case .command(let words, let timeout):
+      return .command(CommandSettings(words: words, environment: environment, timeout: timeout))
     }
-  }
-
-  private static func password(_ email: ChannelSettings.Email, _ environment: [String: String]) async throws -> Secret?
-  {
-    guard let reference = email.password else { return nil }
-    return Secret(try await reference.resolve(environment: environment))
   }
 
   private static func security(_ security: ChannelSettings.MailSecurity) -> SMTPRequest.Security {
@@ -75,12 +89,36 @@ enum Channels {
     case .plain: .plain
     }
   }
+}
 
-  private static func resolve(_ value: PlainOrSecret, _ environment: [String: String]) async throws -> Secret {
+/// Fetches the secrets of one channel.
+private struct SecretFetcher {
+  let environment: [String: String]
+
+  func get(_ reference: SecretReference) async throws -> Secret {
+    Secret(try await reference.resolve(environment: environment))
+  }
+
+  func get(_ reference: SecretReference?) async throws -> Secret? {
+    guard let reference else { return nil }
+    return Secret(try await reference.resolve(environment: environment))
+  }
+
+  func get(_ value: PlainOrSecret) async throws -> Secret {
     switch value {
     case .plain(let text): Secret(text)
-    case .secret(let reference): Secret(try await reference.resolve(environment: environment))
+    case .secret(let reference): try await get(reference)
     }
+  }
+
+  func connection(_ service: ChannelSettings.Service) async throws -> HTTPConnection {
+    var headers: [HTTPRequest.Header] = []
+    for (name, value) in service.headers.sorted(by: { $0.key < $1.key }) {
+      headers.append(.init(name, try await get(value)))
+    }
+    return HTTPConnection(
+      try await get(service.url), headers: headers, timeout: service.timeout, allowPrivate: service.allowPrivate,
+      caFile: service.caFile)
   }
 }
 

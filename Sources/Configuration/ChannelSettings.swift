@@ -15,14 +15,24 @@ package struct ChannelSettings: Sendable, Hashable {
     }
   }
 
-  package struct Webhook: Sendable, Hashable {
+  /// What every service that is reached over HTTP has.
+  package struct Service: Sendable, Hashable {
     package var url: PlainOrSecret
-    /// The signing keys, the newest first.
-    package var secrets: [SecretReference]
     package var headers: [String: PlainOrSecret]
     package var timeout: Duration
     package var allowPrivate: Bool
     package var caFile: String?
+
+    package init(
+      url: PlainOrSecret, headers: [String: PlainOrSecret] = [:], timeout: Duration, allowPrivate: Bool = false,
+      caFile: String? = nil
+    ) {
+      self.url = url
+      self.headers = headers
+      self.timeout = timeout
+      self.allowPrivate = allowPrivate
+      self.caFile = caFile
+    }
   }
 
   package struct Email: Sendable, Hashable {
@@ -38,33 +48,74 @@ package struct ChannelSettings: Sendable, Hashable {
   }
 
   package enum Kind: Sendable, Hashable {
-    case webhook(Webhook)
+    /// The signing keys, the newest first.
+    case webhook(Service, secrets: [SecretReference])
     case email(Email)
+    case slack(Service)
+    case discord(Service)
+    case teams(Service)
+    case mattermost(Service, channel: String?)
+    case pagerduty(Service, routingKey: SecretReference)
+    case telegram(Service, token: SecretReference, chat: String, thread: Int?)
+    case ntfy(Service, topic: PlainOrSecret, token: SecretReference?)
+    case gotify(Service, token: SecretReference)
+    case alertmanager(Service, hold: Duration, eventHold: Duration)
+    case apprise(Service, tag: String?)
+    /// A program and its arguments.
+    case command([String], timeout: Duration)
   }
 
   package var name: String
   package var kind: Kind
 
-  /// `webhook`, `email`: the text of `type`.
+  /// `webhook`, `email`, …: the text of `type`.
   package var type: String {
     switch kind {
     case .webhook: "webhook"
     case .email: "email"
+    case .slack: "slack"
+    case .discord: "discord"
+    case .teams: "teams"
+    case .mattermost: "mattermost"
+    case .pagerduty: "pagerduty"
+    case .telegram: "telegram"
+    case .ntfy: "ntfy"
+    case .gotify: "gotify"
+    case .alertmanager: "alertmanager"
+    case .apprise: "apprise"
+    case .command: "command"
     }
   }
 
   /// Every secret that the channel needs, with the key that refers to it.
   package var secrets: [(path: String, reference: SecretReference)] {
-    let here = "notifiers.\(name)"
-    switch kind {
-    case .webhook(let webhook):
-      var all = webhook.secrets.enumerated().map { ("\(here).secrets[\($0.offset)]", $0.element) }
-      if case .secret(let reference) = webhook.url { all.append(("\(here).url", reference)) }
-      for (header, value) in webhook.headers.sorted(by: { $0.key < $1.key }) {
-        if case .secret(let reference) = value { all.append(("\(here).headers.\(header)", reference)) }
+    let own: [(key: String, reference: SecretReference?)] =
+      switch kind {
+      case .webhook(_, let secrets): secrets.enumerated().map { ("secrets[\($0.offset)]", $0.element) }
+      case .email(let email): [("password", email.password)]
+      case .pagerduty(_, let key): [("routing_key", key)]
+      case .telegram(_, let token, _, _), .gotify(_, let token): [("token", token)]
+      case .ntfy(_, let topic, let token): [("topic", topic.reference), ("token", token)]
+      case .slack, .discord, .teams, .mattermost, .alertmanager, .apprise, .command: []
       }
-      return all
-    case .email(let email): return email.password.map { [("\(here).password", $0)] } ?? []
+    var all = own
+    if let service {
+      all.append(("url", service.url.reference))
+      for (header, value) in service.headers.sorted(by: { $0.key < $1.key }) {
+        all.append(("headers.\(header)", value.reference))
+      }
+    }
+    return all.compactMap { each in each.reference.map { ("notifiers.\(name).\(each.key)", $0) } }
+  }
+
+  /// How it is reached, if over HTTP.
+  private var service: Service? {
+    switch kind {
+    case .webhook(let service, _), .slack(let service), .discord(let service), .teams(let service),
+      .mattermost(let service, _), .pagerduty(let service, _), .telegram(let service, _, _, _),
+      .ntfy(let service, _, _), .gotify(let service, _), .alertmanager(let service, _, _), .apprise(let service, _):
+      service
+    case .email, .command: nil
     }
   }
 }

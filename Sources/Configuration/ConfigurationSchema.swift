@@ -335,54 +335,13 @@ package enum ConfigurationSchema {
     }
   }
 
-  // MARK: Notifiers
-
-  static let notifiers: [Schema.Variant] = [
-    Schema.Variant(
-      "webhook", "Posts JSON that is signed by the Standard Webhooks scheme.",
-      [
-        Schema.Field(
-          "url", .textOrSecret(.webURL), required: true,
-          "Where to. Better a secret if the address itself opens the door."),
-        Schema.Field(
-          "secrets", .list(.secret, atLeast: 0), standard: .array([]),
-          "The signing keys (`whsec_…`), the newest first; with several, each signs, so keys can be exchanged without a gap."
-        ),
-        Schema.Field(
-          "headers", .map(keys: .header, values: .textOrSecret(.line), sensitiveKeys: true), standard: .object([]),
-          "Further headers. One that carries a token must be a secret."),
-        duration("timeout", .seconds(15), .milliseconds(100)...hours(1), "How long the receiver may take."),
-        Schema.Field(
-          "allow_private", .boolean, standard: .bool(false),
-          "Whether the address may lie in a private network or on this machine."),
-        Schema.Field("ca_file", .text(.path), "Certificates to trust instead of the system's, in PEM."),
-      ]),
-    Schema.Variant(
-      "email", "Sends mail through an SMTP server.",
-      [
-        Schema.Field("host", .text(.host), required: true, "The server."),
-        Schema.Field(
-          "port", .integer(1...65_535), "The port; otherwise 465 for `tls`, 587 for `starttls`, 25 for `plain`."),
-        Schema.Field(
-          "security", .text(.choice(ChannelSettings.MailSecurity.allCases.map(\.rawValue))), standard: "starttls",
-          "`tls` from the first byte, `starttls` required before anything is said, or `plain` without encryption."),
-        Schema.Field("username", .text(.line), "The account; goes with `password`."),
-        Schema.Field(
-          "password", .secret, "Its password. Never sent over an unencrypted connection, except to this machine."),
-        Schema.Field("from", .text(.mailbox), required: true, "The sender's address."),
-        Schema.Field("to", .oneOrMany(.text(.mailbox)), required: true, "The receiver's address, or a list of them."),
-        duration("timeout", .seconds(30), .milliseconds(100)...hours(1), "How long the server may take."),
-        Schema.Field("ca_file", .text(.path), "Certificates to trust instead of the system's, in PEM."),
-      ]),
-  ]
-
   static func duration(
     _ key: String, _ standard: Duration, _ range: ClosedRange<Duration>, _ meaning: String
   ) -> Schema.Field {
     Schema.Field(key, .duration(range), standard: .string(ValueReader.text(standard)), meaning)
   }
 
-  private static func hours(_ hours: Int64) -> Duration { .seconds(hours * 3600) }
+  static func hours(_ hours: Int64) -> Duration { .seconds(hours * 3600) }
 }
 
 extension JSONNode: ExpressibleByStringLiteral {

@@ -22,6 +22,12 @@ package enum PlainOrSecret: Sendable, Hashable, CustomStringConvertible {
   case plain(String)
   case secret(SecretReference)
 
+  /// Where it is kept, if it is secret.
+  package var reference: SecretReference? {
+    guard case .secret(let reference) = self else { return nil }
+    return reference
+  }
+
   /// A plain text is not shown either: it may be an address whose path is a key.
   package var description: String {
     switch self {

@@ -124,68 +124,12 @@ struct SettingsBuilder {
     for member in layers.document["notifiers"]?.members ?? [] {
       let type = member.node["type"]?.string
       guard let variant = ConfigurationSchema.notifiers.first(where: { $0.type == type }) else { continue }
-      var channel = Fields(node: member.node, fields: variant.fields, path: Wording.step("notifiers", member.key))
-      switch variant.type {
-      case "webhook": all.append(ChannelSettings(name: member.key, kind: .webhook(webhook(&channel))))
-      case "email": all.append(ChannelSettings(name: member.key, kind: .email(email(&channel))))
-      default: mistakes.add("\(channel.path).type", "\(variant.type) is described, but not understood")
-      }
+      var channel = ChannelBuilder(
+        node: member.node, fields: variant.fields, path: Wording.step("notifiers", member.key))
+      if let kind = channel.kind(variant.type) { all.append(ChannelSettings(name: member.key, kind: kind)) }
       for mistake in channel.mistakes.mistakes { mistakes.add(mistake.path, mistake.message, at: mistake.position) }
     }
     return all
-  }
-
-  private func webhook(_ channel: inout Fields) -> ChannelSettings.Webhook {
-    var headers: [String: PlainOrSecret] = [:]
-    for member in channel.node("headers")?.members ?? [] {
-      headers[member.key] = channel.take("headers", ValueReader.textOrSecret(member.node, .line)) ?? .plain("")
-    }
-    return ChannelSettings.Webhook(
-      url: channel.read("url", .plain("")) { ValueReader.textOrSecret($0, .webURL) },
-      secrets: (channel.node("secrets")?.items ?? []).compactMap { channel.take("secrets", ValueReader.secret($0)) },
-      headers: headers, timeout: channel.read("timeout", .zero, Self.anyDuration),
-      allowPrivate: channel.read("allow_private", false, ValueReader.boolean), caFile: channel.node("ca_file")?.string)
-  }
-
-  private func email(_ channel: inout Fields) -> ChannelSettings.Email {
-    let security = ChannelSettings.MailSecurity(rawValue: channel.node("security")?.string ?? "") ?? .starttls
-    let to = channel.node("to").map { $0.items ?? [$0] } ?? []
-    return ChannelSettings.Email(
-      host: channel.read("host", "") { ValueReader.text($0, .host) },
-      port: channel.node("port") == nil
-        ? security.standardPort : channel.read("port", security.standardPort) { ValueReader.integer($0, 1...65_535) },
-      security: security, username: channel.node("username")?.string,
-      password: channel.node("password").flatMap { channel.take("password", ValueReader.secret($0)) },
-      from: channel.read("from", "") { ValueReader.text($0, .mailbox) },
-      to: to.compactMap { channel.take("to", ValueReader.text($0, .mailbox)) },
-      timeout: channel.read("timeout", .zero, Self.anyDuration), caFile: channel.node("ca_file")?.string)
-  }
-
-  /// The keys of one notifier, with their defaults.
-  private struct Fields {
-    let node: JSONNode
-    let fields: Schema.Fields
-    let path: String
-    var mistakes = MistakeList()
-
-    func node(_ key: String) -> JSONNode? { node[key] ?? fields[key]?.standard }
-
-    mutating func read<Value>(_ key: String, _ fallback: Value, _ reader: (JSONNode) -> Reading<Value>) -> Value {
-      guard let node = node(key) else {
-        mistakes.add("\(path).\(key)", "has no value and no default")
-        return fallback
-      }
-      return take(key, reader(node)) ?? fallback
-    }
-
-    mutating func take<Value>(_ key: String, _ reading: Reading<Value>) -> Value? {
-      switch reading {
-      case .value(let value): return value
-      case .problem(let problem):
-        mistakes.add("\(path).\(key)", problem)
-        return nil
-      }
-    }
   }
 
   // MARK: Values with a fixed path
@@ -222,7 +166,7 @@ struct SettingsBuilder {
   }
 
   /// The range was checked against the schema already.
-  private static func anyDuration(_ node: JSONNode) -> Reading<Duration> {
+  static func anyDuration(_ node: JSONNode) -> Reading<Duration> {
     ValueReader.duration(node, .zero ... .seconds(4_000_000_000))
   }
 }

@@ -97,6 +97,26 @@ extension TextRule {
     return nil
   }
 
+  /// What the Bot API calls `chat_id` (https://core.telegram.org/bots/api#sendmessage).
+  package static let telegramChat = TextRule(kind: "chat", pattern: "^(-?[0-9]{1,18}|@[A-Za-z][A-Za-z0-9_]{3,63})$") {
+    text in
+    let isName =
+      text.first == "@" && (5...65).contains(text.utf8.count)
+      && text.utf8.dropFirst().allSatisfy { isAlphanumeric($0) || $0 == UInt8(ascii: "_") }
+      && text.utf8.dropFirst().first.map { !(48...57).contains($0) && $0 != UInt8(ascii: "_") } == true
+    let digits = text.first == "-" ? text.utf8.dropFirst() : text.utf8[...]
+    let isNumber = (1...18).contains(digits.count) && digits.allSatisfy { (48...57).contains($0) }
+    return isName || isNumber ? nil : "is not a chat; write its number as a text, or @name of a public channel"
+  }
+
+  /// The name of a topic (https://docs.ntfy.sh/publish/). It may be all that keeps others out, so it is never shown.
+  package static let ntfyTopic = TextRule(kind: "topic", pattern: "^[A-Za-z0-9_-]{1,64}$", sensitive: true) { text in
+    let good =
+      (1...64).contains(text.utf8.count)
+      && text.utf8.allSatisfy { isAlphanumeric($0) || $0 == UInt8(ascii: "_") || $0 == UInt8(ascii: "-") }
+    return good ? nil : "is not a topic; use letters, digits, _ and -, at most 64"
+  }
+
   private static func plainLine(_ text: String) -> String? {
     if text.isEmpty { return "must not be empty" }
     if text.utf8.count > 4096 { return "is too long" }

@@ -3,6 +3,8 @@
 enum JSONText {
   indirect enum Value {
     case null
+    case bool(Bool)
+    case integer(Int64)
     case string(String)
     case array([Value])
     case object([(key: String, value: Value)])
@@ -17,6 +19,8 @@ enum JSONText {
   private static func write(_ value: Value, to result: inout [UInt8]) {
     switch value {
     case .null: result += "null".utf8
+    case .bool(let value): result += (value ? "true" : "false").utf8
+    case .integer(let number): result += String(number).utf8
     case .string(let text): write(text, to: &result)
     case .array(let items):
       result.append(UInt8(ascii: "["))

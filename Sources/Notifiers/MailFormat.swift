@@ -12,7 +12,7 @@ package enum MailFormat {
     let title = Redactor.bounded(Redactor.printable(alert.title), limit: 512)
     return MailMessage(
       from: from, to: to,
-      subject: "[cloudjobs] \(alert.status == .resolved ? "resolved" : alert.severity.rawValue): \(title)",
+      subject: "[cloudjobs] \(AlertTone(alert).word): \(title)",
       messageID: "\(id(message.id))@\(from.domain)",
       root: alert.job.map { "job-\(id($0.rawValue))@\(from.domain)" },
       date: message.now, isUrgent: alert.severity == .critical && alert.status != .resolved, text: text(alert),
@@ -50,12 +50,7 @@ package enum MailFormat {
 
   private static func html(_ alert: Alert) -> String {
     let facts = facts(alert)
-    let colour =
-      switch alert.severity {
-      case .critical: "#b3261e"
-      case .warning: "#8a5a00"
-      case .info: "#1f5fa8"
-      }
+    let colour = AlertTone(alert).hexColour
     func escaped(_ text: String) -> String {
       // Line ends of a value stay visible; carriage returns are line ends of their own.
       MailEncoding.html(text).split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).joined(

@@ -5,7 +5,9 @@ package func makeNotifier(
   name: String, settings: NotifierSettings, http: HTTPClient, smtp: SMTPClient
 ) throws(NotifierSettingsError) -> any Notifier {
   switch settings {
-  case .webhook(let webhook): try WebhookNotifier(name: name, settings: webhook, http: http)
+  case .webhook(let webhook): try HTTPChannelNotifier(name: name, channel: WebhookChannel(webhook), http: http)
   case .email(let email): try EmailNotifier(name: name, settings: email, smtp: smtp)
+  case .command(let command): try CommandNotifier(name: name, settings: command)
+  case .service(let channel): try HTTPChannelNotifier(name: name, channel: channel, http: http)
   }
 }

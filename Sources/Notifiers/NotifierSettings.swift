@@ -1,44 +1,23 @@
 package import Transport
 
 /// How one channel is reached, as config.json says it, with secrets already resolved.
-package enum NotifierSettings: Sendable, Hashable {
+package enum NotifierSettings: Sendable {
   case webhook(WebhookSettings)
   case email(EmailSettings)
-
-  package var kind: String {
-    switch self {
-    case .webhook: "webhook"
-    case .email: "email"
-    }
-  }
+  case command(CommandSettings)
+  /// Any other service that takes alerts over HTTP.
+  case service(any HTTPChannel)
 }
 
 package struct WebhookSettings: Sendable, Hashable {
-  /// `http` or `https`. A secret, because the addresses of many receivers are their keys.
-  package var url: Secret
+  package var connection: HTTPConnection
   /// Signing secrets, `whsec_` and base64 of 24 to 64 bytes. Several while one is being replaced: a message is signed
   /// with each. None leaves messages unsigned.
   package var secrets: [Secret]
-  /// Sent beside our own, an `Authorization` for instance.
-  package var headers: [HTTPRequest.Header]
-  package var timeout: Duration
-  /// Whether the receiver may be on this machine or on a private network.
-  package var allowPrivate: Bool
-  package var useEnvironmentProxy: Bool
-  /// Certificates (PEM) to trust in place of the system's bundle file.
-  package var caFile: String?
 
-  package init(
-    url: Secret, secrets: [Secret] = [], headers: [HTTPRequest.Header] = [], timeout: Duration = .seconds(20),
-    allowPrivate: Bool = false, useEnvironmentProxy: Bool = false, caFile: String? = nil
-  ) {
-    self.url = url
+  package init(_ connection: HTTPConnection, secrets: [Secret] = []) {
+    self.connection = connection
     self.secrets = secrets
-    self.headers = headers
-    self.timeout = timeout
-    self.allowPrivate = allowPrivate
-    self.useEnvironmentProxy = useEnvironmentProxy
-    self.caFile = caFile
   }
 }
 

@@ -56,8 +56,15 @@ import Testing
   static let mail = #""type":"email","host":"h","from":"a@b""#
 
   @Test(arguments: [
-    (#""a":1"#, "notifiers.n.type: is missing; one of webhook, email"),
-    (#""type":"pigeon""#, #"notifiers.n.type: "pigeon" is not allowed; one of webhook, email"#),
+    (#""a":1"#, "notifiers.n.type: is missing; one of webhook, email, slack, discord, teams, mattermost, pagerduty"),
+    (#""type":"pigeon""#, #"notifiers.n.type: "pigeon" is not allowed; one of webhook, email, slack"#),
+    (#""type":"slack""#, "notifiers.n.url: is missing: The address that Slack gave you."),
+    (#""type":"pagerduty","routing_key":"hunter2""#, "notifiers.n.routing_key: is a secret, which must not stand here"),
+    (#""type":"telegram","token":{"env":"A"},"chat":"me""#, #"notifiers.n.chat: "me" is not a chat"#),
+    (#""type":"ntfy","topic":"hunter2 x""#, "notifiers.n.topic: is not a topic"),
+    (#""type":"gotify","url":"https://h","token":"hunter2""#, "notifiers.n.token: is a secret"),
+    (#""type":"command","command":[]"#, "notifiers.n.command: needs at least 1"),
+    (#""type":"slack","url":"https://h","token":{"env":"A"}"#, "token"),
     (#""type":"webhook""#, "notifiers.n.url: is missing: Where to."),
     (#""type":"webhook","url":"ftp://x""#, "notifiers.n.url: is not an http or https address"),
     (#""type":"webhook","url":"https://u:hunter2@h/x""#, "notifiers.n.url: has a user name or password in it"),

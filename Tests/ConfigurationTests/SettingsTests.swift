@@ -72,20 +72,72 @@ import Testing
     #expect(policy.channels == ["team", "mail"])
     #expect(policy.setting(.jobFailed) == AlertPolicy.Setting(enabled: true, severity: .warning, channels: ["mail"]))
     #expect(policy.setting(.jobCompleted).enabled)
-    let webhook = ChannelSettings.Webhook(
-      url: .secret(.environment("HOOK")), secrets: [.file("a"), .command(["b", "c"])],
+    let webhook = ChannelSettings.Service(
+      url: .secret(.environment("HOOK")),
       headers: ["X-Team": .plain("chem"), "Authorization": .secret(.environment("TOKEN"))], timeout: .seconds(3),
       allowPrivate: true, caFile: nil)
     let email = ChannelSettings.Email(
       host: "mail.example.org", port: 465, security: .tls, username: "u", password: .environment("P"),
       from: "a@example.org", to: ["b@example.org", "c@example.org"], timeout: .seconds(30), caFile: "/ca.pem")
-    #expect(settings.notifiers.map(\.kind) == [.webhook(webhook), .email(email)])
+    #expect(
+      settings.notifiers.map(\.kind) == [
+        .webhook(webhook, secrets: [.file("a"), .command(["b", "c"])]), .email(email),
+      ])
     let secrets = settings.notifiers.flatMap(\.secrets).map(\.path)
     #expect(
       Set(secrets) == [
         "notifiers.team.headers.Authorization", "notifiers.team.secrets[0]", "notifiers.team.secrets[1]",
         "notifiers.team.url", "notifiers.mail.password",
       ])
+  }
+
+  @Test func readsEveryChannel() throws {
+    let settings = try parse(
+      #"""
+      {"notifiers": {
+        "slack": { "type": "slack", "url": { "env": "A" } },
+        "discord": { "type": "discord", "url": { "env": "B" } },
+        "teams": { "type": "teams", "url": { "env": "C" } },
+        "mattermost": { "type": "mattermost", "url": { "env": "D" }, "channel": "ops" },
+        "pagerduty": { "type": "pagerduty", "routing_key": { "env": "E" } },
+        "telegram": { "type": "telegram", "token": { "env": "F" }, "chat": "-1001234567890", "thread": 7 },
+        "ntfy": { "type": "ntfy", "topic": { "env": "G" }, "token": { "env": "H" } },
+        "gotify": { "type": "gotify", "url": "https://g.test", "token": { "env": "I" }, "headers": { "X": { "env": "J" } } },
+        "am": { "type": "alertmanager", "url": "http://am.test:9093", "hold": "2d", "allow_private": true },
+        "apprise": { "type": "apprise", "url": "http://a.test:8000/notify/key", "tag": "ops" },
+        "own": { "type": "command", "command": ["notify-send", "x y"], "timeout": "5s" }
+      }}
+      """#)
+    func service(_ url: PlainOrSecret) -> ChannelSettings.Service {
+      ChannelSettings.Service(url: url, timeout: .seconds(15))
+    }
+    var gotify = service(.plain("https://g.test"))
+    gotify.headers = ["X": .secret(.environment("J"))]
+    var alertmanager = service(.plain("http://am.test:9093"))
+    alertmanager.allowPrivate = true
+    #expect(
+      settings.notifiers.map(\.kind) == [
+        .slack(service(.secret(.environment("A")))), .discord(service(.secret(.environment("B")))),
+        .teams(service(.secret(.environment("C")))),
+        .mattermost(service(.secret(.environment("D"))), channel: "ops"),
+        .pagerduty(service(.plain("https://events.pagerduty.com/v2/enqueue")), routingKey: .environment("E")),
+        .telegram(
+          service(.plain("https://api.telegram.org")), token: .environment("F"), chat: "-1001234567890", thread: 7),
+        .ntfy(service(.plain("https://ntfy.sh")), topic: .secret(.environment("G")), token: .environment("H")),
+        .gotify(gotify, token: .environment("I")),
+        .alertmanager(alertmanager, hold: .seconds(2 * 86_400), eventHold: .seconds(3600)),
+        .apprise(service(.plain("http://a.test:8000/notify/key")), tag: "ops"),
+        .command(["notify-send", "x y"], timeout: .seconds(5)),
+      ])
+    #expect(
+      settings.notifiers.map(\.type)
+        == ConfigurationSchema.notifiers.map(\.type).filter { $0 != "webhook" && $0 != "email" })
+    let secrets = settings.notifiers.flatMap(\.secrets)
+    #expect(Set(secrets.map { "\($0.reference)" }) == Set("ABCDEFGHIJ".map { "environment variable \($0)" }))
+    #expect(secrets.map(\.path).contains("notifiers.gotify.headers.X"))
+    // What opens a door is not shown.
+    let shown = settings.values.map { "\($0.path)=\($0.text)" }.joined(separator: "\n")
+    #expect(!shown.contains("notify/key"))
   }
 
   @Test func eagerPollingIsNeverSlowerThanPolling() throws {
@@ -215,10 +267,10 @@ import Testing
     #expect(shown.contains(#"notifiers.w.url="https://hooks.example.org/•••""#))
     #expect(shown.contains(#"notifiers.w.secrets=[{"command":["pass","•••"]},{"env":"KEY"}]"#))
     #expect(!shown.joined().contains("hunter2"))
-    guard case .webhook(let webhook) = settings.notifiers[0].kind else {
+    guard case .webhook(let webhook, let secrets) = settings.notifiers[0].kind else {
       Issue.record("not a webhook")
       return
     }
-    #expect(!"\(webhook.url) \(webhook.secrets) \(webhook.headers)".contains("hunter2"))
+    #expect(!"\(webhook.url) \(secrets) \(webhook.headers)".contains("hunter2"))
   }
 }

@@ -60,7 +60,9 @@ import Testing
     }
     #expect(schema["properties"]?["store"]?["additionalProperties"]?.text() == "false")
     let variants = schema["properties"]?["notifiers"]?["additionalProperties"]?["oneOf"]?.items ?? []
-    #expect(variants.compactMap { $0["properties"]?["type"]?["const"]?.string } == ["webhook", "email"])
+    #expect(
+      variants.compactMap { $0["properties"]?["type"]?["const"]?.string } == ConfigurationSchema.notifiers.map(\.type))
+    #expect(variants.count == 13)
   }
 
   /// Hostile input: accepted, or refused with a message that says where; never a crash or a hang.

@@ -35,7 +35,7 @@ struct WebhookTests {
   private func request(_ message: AlertMessage, _ secrets: [Secret] = []) throws -> HTTPRequest {
     let signer = try #require(WebhookSigner(secrets: secrets))
     return WebhookFormat.request(
-      message, settings: WebhookSettings(url: Secret("https://hooks.test/x")), signer: signer)
+      message, settings: WebhookSettings(HTTPConnection(Secret("https://hooks.test/x"))), signer: signer)
   }
 
   @Test("writes the alert in one order, the same in every try")
@@ -93,9 +93,9 @@ struct WebhookTests {
   private func notifier(_ url: String, secrets: [Secret] = [Self.secret], allowPrivate: Bool = true) throws
     -> any Notifier
   {
-    var settings = WebhookSettings(url: Secret(url), secrets: secrets, allowPrivate: allowPrivate)
-    settings.headers = [.init("Authorization", Secret("Bearer t0ken-t0ken-t0ken"))]
-    settings.timeout = .milliseconds(1500)
+    var settings = WebhookSettings(HTTPConnection(Secret(url), allowPrivate: allowPrivate), secrets: secrets)
+    settings.connection.headers = [.init("Authorization", Secret("Bearer t0ken-t0ken-t0ken"))]
+    settings.connection.timeout = .milliseconds(1500)
     return try makeNotifier(name: "hook", settings: .webhook(settings), http: http, smtp: SMTPClient())
   }
 
@@ -215,14 +215,14 @@ struct WebhookTests {
 
   @Test("settings that can't work are refused at once, without their secrets")
   func settings() throws {
-    let good = WebhookSettings(url: Secret("https://hooks.test/s3cr3t-path"), secrets: [Self.secret])
+    let good = WebhookSettings(HTTPConnection(Secret("https://hooks.test/s3cr3t-path")), secrets: [Self.secret])
     var cases = Array(repeating: good, count: 6)
-    cases[0].url = Secret("ftp://hooks.test/s3cr3t-path")
+    cases[0].connection.url = Secret("ftp://hooks.test/s3cr3t-path")
     cases[1].secrets = [Secret("s3cr3t-path")]
-    cases[2].headers = [.init("webhook-id", "s3cr3t-path")]
-    cases[3].headers = [.init("X-Key", "s3cr3t-path\n")]
-    cases[4].timeout = .zero
-    cases[5].url = Secret("https://hooks.test/s3cr3t-path\r\nX: y")
+    cases[2].connection.headers = [.init("webhook-id", "s3cr3t-path")]
+    cases[3].connection.headers = [.init("X-Key", "s3cr3t-path\n")]
+    cases[4].connection.timeout = .zero
+    cases[5].connection.url = Secret("https://hooks.test/s3cr3t-path\r\nX: y")
     let keys = ["url", "secrets", "headers", "headers", "timeout", "url"]
     for (each, key) in zip(cases, keys) {
       do throws(NotifierSettingsError) {

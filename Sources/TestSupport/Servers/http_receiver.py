@@ -3,6 +3,7 @@
 
 /ok                      200 "ok"
 /status/CODE             that status; ?retry_after=TEXT&date=TEXT&location=TEXT&body=TEXT
+/say/CODE/TEXT           that status and body, TEXT being base64url of it or `-`; whatever follows in the path is ignored
 /flaky/N                 503 for the first N requests, then 200
 /hang                    reads the request and never answers; ?seconds=N answers then
 /drop                    closes the connection without an answer
@@ -13,6 +14,7 @@
 """
 
 import argparse
+import base64
 import http.server
 import os
 import ssl
@@ -70,6 +72,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if option in options:
                 headers.append((name, options[option]))
         self.answer(int(words[0]), options.get("body", "").encode(), headers)
+
+    def do_say(self, words, options, body):
+        text = words[1] if words[1] != "-" else ""
+        self.answer(int(words[0]), base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
 
     def do_flaky(self, words, options, body):
         with flaky_lock:
