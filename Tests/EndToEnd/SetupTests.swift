@@ -225,7 +225,8 @@ struct SetupTests {
       let folder = try #require((shown["results"] as? [String: Any])?["folder"] as? String)
       try place.write(folder + "/late", "x")
       page.check("resync", [try await place.object("resync", failed, "--force", "--dry-run")])
-      page.check("verify", [try await place.object("verify", failed)])
+      page.check(
+        "verify", [try await place.object("verify", failed), try await place.object("verify", failed, "--deep")])
       page.check("list --summary", [try await place.object("list", "--summary")])
       page.check("notify list", try await place.objects("notify", "list"))
       page.check("check", [try await place.object("check")])

@@ -625,6 +625,19 @@ struct DriveMatrixTests {
     }
   }
 
+  @Test("A folder that somebody has removed from the Drive is made again", arguments: rclones)
+  func removed(rclone: String) async throws {
+    try await Ground.run(rclone) { ground in
+      try ground.write("one", "1")
+      try await ground.sync()
+      for folder in [ground.top, "cloudjobs"] {
+        try await ground.drive.delete(folder)
+        try await ground.sync()
+        try await ground.holds(["one": Data("1".utf8)])
+      }
+    }
+  }
+
   @Test("What is lost on the Drive is missed, and copied again", arguments: rclones)
   func lost(rclone: String) async throws {
     try await Ground.run(rclone) { ground in

@@ -506,6 +506,10 @@ mend_top() {
   case $cs_remote in *:*) ;; *) return 0 ;; esac
   case $top in '' | *[!A-Za-z0-9._-]*) return 0 ;; esac
   rclone_quietly dedupe --dedupe-mode skip --max-depth 1 --include "/$top/**" "${cs_remote%"$top"}"
+  code=$?
+  # Somebody has removed the folder with all that was in it: it is made again.
+  [ $code != 3 ] || return 0
+  return $code
 }
 
 # Finds the last manifest that is whole: the one with the higher number of the two.
