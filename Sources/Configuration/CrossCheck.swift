@@ -11,8 +11,13 @@ struct CrossCheck {
     ordered("watch.heartbeat_timeout", "watch.heartbeat_give_up", duration, &check)
     ordered("watch.terminate_retry", "watch.terminate_retry_cap", duration, &check)
     ordered("local.heartbeat", "watch.heartbeat_timeout", duration, &check)
-    for member in layers.document["notifiers"]?.members ?? [] where member.node["type"]?.string == "email" {
-      email(member.node, Wording.step("notifiers", member.key), &check)
+    for member in layers.document["notifiers"]?.members ?? [] {
+      let path = Wording.step("notifiers", member.key)
+      switch member.node["type"]?.string {
+      case "email": email(member.node, path, &check)
+      case "alertmanager": alertmanager(member.node, path, &check)
+      default: break
+      }
     }
   }
 
@@ -68,6 +73,18 @@ struct CrossCheck {
         "\(path).security", "plain would send the password unencrypted; use starttls or tls",
         at: node["security"]?.position)
     }
+  }
+
+  /// What fires would be taken for over before it is told again.
+  private func alertmanager(_ node: JSONNode, _ path: String, _ check: inout SchemaCheck) {
+    let standard = ConfigurationSchema.notifiers.first { $0.type == "alertmanager" }?.fields["hold"]?.standard
+    guard let again = duration("alerts.repeat_after"), let written = node["hold"] ?? standard,
+      case .value(let hold) = ValueReader.duration(written, .zero ... .seconds(4_000_000_000)), hold <= again
+    else { return }
+    check.add(
+      "\(path).hold",
+      "\(ValueReader.shown(written)) is not longer than alerts.repeat_after (\(ValueReader.text(again)))",
+      at: (node["hold"] ?? node).position)
   }
 
   /// What to call a path in a message: the file's path, or the variable or flag that set it.

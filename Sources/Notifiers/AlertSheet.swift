@@ -29,12 +29,12 @@ struct AlertSheet {
   }
 
   init(_ alert: Alert, _ size: Size) {
+    /// One line. Cut before it is looked at character by character, since a text may be a whole log.
+    func line(_ text: String, _ limit: Int) -> String { Redactor.printable(TextCut.units(text, 2 * limit)) }
     tone = AlertTone(alert)
-    title = Redactor.printable(alert.title)
-    facts = alert.facts.prefix(size.facts).map {
-      Alert.Fact(Redactor.printable($0.label), Redactor.printable($0.value))
-    }
-    nextCommand = alert.nextCommand.map { Redactor.printable($0) }
+    title = line(alert.title, 1000)
+    facts = alert.facts.prefix(size.facts).map { Alert.Fact(line($0.label, 100), line($0.value, size.units)) }
+    nextCommand = alert.nextCommand.map { line($0, 1000) }
     left = alert.facts.count - facts.count
     footer = "\(tone.word) · \(alert.rule.rawValue) · \(alert.at.iso8601())"
     self = cut(to: size)

@@ -43,7 +43,7 @@ package struct NtfyChannel: HTTPChannel {
   package func request(_ message: AlertMessage) -> HTTPRequest {
     connection.post(
       connection.url, headers: token.map { [.init("Authorization", "Bearer \($0.reveal())")] } ?? [],
-      NtfyFormat.body(message.alert, topic: topic))
+      NtfyFormat.body(message, topic: topic))
   }
 
   /// Success is 200 with the message's `id`; errors have a `code`:

@@ -38,9 +38,8 @@ package enum SlackFormat {
     let title = ChatMarkup.inline(sheet.title, 2900, emphasis: "*", escape: escaped)
     var blocks = [section("\(sheet.tone.mark) \(title)")]
     let fields = sheet.facts.map { fact in
-      let label = TextCut.units(fact.label, 200, escape: escaped)
       return text(
-        "\(ChatMarkup.isPlain(fact.label) ? "*\(label)*" : ChatMarkup.code(fact.label, 200, escape: escaped))\n"
+        "\(ChatMarkup.inline(fact.label, 200, emphasis: "*", escape: escaped))\n"
           + ChatMarkup.inline(fact.value, 1700, escape: escaped))
     }
     for start in stride(from: 0, to: fields.count, by: 10) {

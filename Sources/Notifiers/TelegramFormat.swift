@@ -8,9 +8,11 @@ package import JobModel
 /// entities.
 package enum TelegramFormat {
   package static let textLimit = 4096
+  /// More of them are dropped.
+  package static let entityLimit = 100
 
   package static func body(_ alert: Alert, chat: String, thread: Int?) -> [UInt8] {
-    let text = AlertSheet.fitted(alert, make: text, fits: { $0.units <= textLimit })
+    let text = AlertSheet.fitted(alert, make: text, fits: { $0.units <= textLimit && $0.entities.count <= entityLimit })
     var members: [(key: String, value: JSONText.Value)] = [
       ("chat_id", Int64(chat).map(JSONText.Value.integer) ?? .string(chat))
     ]
@@ -26,7 +28,10 @@ package enum TelegramFormat {
   private static func text(_ sheet: AlertSheet) -> EntityText {
     var text = EntityText()
     func append(_ content: String, emphasis: String? = nil) {
-      text.append(content, ChatMarkup.isPlain(content) ? emphasis : "code")
+      for (index, piece) in ChatMarkup.pieces(content).enumerated() {
+        if index > 0 { text.append(" ") }
+        text.append(piece.text, piece.isCode ? "code" : emphasis)
+      }
     }
     text.append(sheet.tone.mark + " ")
     append(sheet.title, emphasis: "bold")

@@ -108,6 +108,17 @@ import Testing
     #expect(!lines.joined().contains("hunter2"), "a secret was printed")
   }
 
+  @Test(arguments: [
+    (#""hold":"1h""#, "1h", #"notifiers.am.hold: "1h" is not longer than alerts.repeat_after (1h)"#),
+    (#""hold":"2h""#, "1h", ""), (#""timeout":"5s""#, "8d", "is not longer than alerts.repeat_after (8d)"),
+  ])
+  func alertmanagerHoldsUntilTheNextReminder(_ key: String, _ again: String, _ expected: String) {
+    let lines = complaints(
+      #"{"alerts":{"repeat_after":"\#(again)"},"notifiers":{"am":{"type":"alertmanager","url":"http://h",\#(key)}}}"#)
+    #expect(lines.count == (expected.isEmpty ? 0 : 1), "\(lines)")
+    #expect(expected.isEmpty || lines.first?.contains(expected) == true, "\(lines)")
+  }
+
   @Test func namesEveryMistakeInTheOrderOfTheFile() {
     let lines = complaints(
       """

@@ -238,14 +238,9 @@ struct ServiceAnswerTests {
       (try body(.alertmanager, alert) as? [[String: Any]])?.first?["labels"] as? [String: String]
     }
     #expect(try labels(Samples.firing) == labels(Samples.resolved))
-    func sequence(_ alert: Alert) throws -> String? {
-      (try body(.ntfy, alert) as? [String: Any])?["sequence_id"] as? String
-    }
-    #expect(try sequence(Samples.firing) == sequence(Samples.resolved))
     var long = Samples.firing
     long.incident = String(repeating: "é", count: 400)
     let key = try #require(try event(long)["dedup_key"] as? String)
     #expect(key.utf8.count <= 255)
-    #expect(try sequence(long)?.utf8.count == 32)
   }
 }
