@@ -38,7 +38,7 @@ package enum TeamsFormat {
     body.append(line([run(footer, [("size", .string("Small")), ("isSubtle", .bool(true))])], spacing: "Medium"))
     let card: JSONText.Value = .object([
       ("$schema", .string("http://adaptivecards.io/schemas/adaptive-card.json")), ("type", .string("AdaptiveCard")),
-      ("version", .string("1.2")), ("fallbackText", .string(sheet.headline)), ("body", .array(body)),
+      ("version", .string("1.2")), ("body", .array(body)),
       ("msteams", .object([("width", .string("Full"))])),
     ])
     return JSONText.bytes(

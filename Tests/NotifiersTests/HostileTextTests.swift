@@ -129,6 +129,7 @@ struct HostileTextTests {
       }
       check(total <= 13_000)
       check(isEscaped(try string(message, "text")))
+      expectTame(try string(message, "text"))
     }
   }
 
@@ -177,7 +178,10 @@ struct HostileTextTests {
       check(body.count <= 21_000)
       let attachments = (json as? [String: Any])?["attachments"] as? [[String: Any]]
       let card = try #require(attachments?.first?["content"] as? [String: Any])
+      // Other texts of a card may be Markdown.
+      check(Set(card.keys) == ["$schema", "type", "version", "body", "msteams"])
       for block in card["body"] as? [[String: Any]] ?? [] {
+        check(Set(block.keys) == ["type", "spacing", "inlines"])
         check(block["type"] as? String == "RichTextBlock")
         for run in block["inlines"] as? [[String: Any]] ?? [] { check(run["type"] as? String == "TextRun") }
       }
