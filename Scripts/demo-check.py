@@ -59,11 +59,13 @@ hooks = sorted((message["rule"], names.get(message["job"], "?")) for message in 
 wanted_hooks = sorted([
     ("job_failed", "divergent"), ("cost_threshold", "pi"), ("budget_reached", "spender"), ("job_terminated", "spender"),
     ("job_terminated", "sleeper"), ("job_terminated", "victim"),
+    # Killed from outside with everything that it was, so nothing of it came home.
+    ("final_sync_incomplete", "victim"),
 ])
 check(f"{len(wanted_hooks)} signed webhooks, each exactly once", hooks == wanted_hooks, hooks)
 mails = [message for message in messages if message["kind"] == "mail"]
 about = sorted(name for message in mails for name in jobs if jobs[name]["job_id"] in message["title"])
-check("2 mails, each exactly once", about == ["divergent", "spender"] and len(mails) == 2, [m["title"] for m in mails])
+check("3 mails, each exactly once", about == ["divergent", "spender", "victim"] and len(mails) == 3, [m["title"] for m in mails])
 strange = [message for message in messages if message["kind"] not in ("webhook", "mail")]
 check("no message with a wrong signature", not strange, strange)
 
