@@ -7,7 +7,7 @@ extension Turn {
     guard let first = job.attempt.segments.first?.price, first.microdollars > 0 else { return }
     let factor = Double(price.microdollars) / Double(first.microdollars)
     // Each doubling beyond the factor is news again.
-    let step = Int((factor / policy.alerts.priceFactor).rounded(.down))
+    let step = Int((factor / alerts.priceFactor).rounded(.down))
     let key = "price-\(job.attempt.number)-\(step)"
     guard step >= 1, !job.crossed.contains(key) else { return }
     machine.job.crossed.append(key)
@@ -69,6 +69,6 @@ extension Turn {
   }
 
   private var amountThresholds: [CostThreshold] {
-    policy.alerts.costThresholds.sorted().map(CostThreshold.amount)
+    alerts.costThresholds.sorted().map(CostThreshold.amount)
   }
 }

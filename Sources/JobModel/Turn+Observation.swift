@@ -69,6 +69,7 @@ extension Turn {
     machine.job.attempt.phase = beacon.phase
     readSync(beacon, launchedAt: launchedAt)
     noteIdleness(beacon, at: heartbeat)
+    noteProgress(beacon, launchedAt: launchedAt)
     if let started = beacon.startedAt, !job.state.isTerminal {
       let moment = clamp(Timestamp(milliseconds: started), from: launchedAt)
       if job.startedAt == nil { machine.job.startedAt = moment }
@@ -82,12 +83,12 @@ extension Turn {
 
   /// A calculation that does nothing for long has perhaps hung; whether it has, a person must say.
   private mutating func noteIdleness(_ beacon: Beacon, at heartbeat: Timestamp) {
-    guard let limit = policy.alerts.idleAfter, let cpu = beacon.cpuPercent, beacon.phase == .running, !beacon.isOver
+    guard let limit = alerts.idleAfter, let cpu = beacon.cpuPercent, beacon.phase == .running, !beacon.isOver
     else {
       machine.outstanding.idleSince = nil
       return
     }
-    guard cpu < policy.alerts.idlePercent else {
+    guard cpu < alerts.idlePercent else {
       machine.outstanding.idleSince = nil
       if job.crossed.contains("idle") {
         machine.job.crossed.removeAll { $0 == "idle" }
@@ -101,8 +102,26 @@ extension Turn {
     machine.job.crossed.append("idle")
     record(
       .instanceIdle,
-      "the calculation has used less than \(policy.alerts.idlePercent) % of a core for \(DurationText.short(now - since))",
+      "the calculation has used less than \(alerts.idlePercent) % of a core for \(DurationText.short(now - since))",
       key: String(since.rawValue))
+  }
+
+  /// A calculation may use its processors and get nowhere; then it writes nothing.
+  private mutating func noteProgress(_ beacon: Beacon, launchedAt: Timestamp) {
+    guard let limit = alerts.stuckAfter, let progress = beacon.progressAt, beacon.phase == .running, !beacon.isOver
+    else { return }
+    let since = clamp(Timestamp(milliseconds: progress), from: launchedAt)
+    let isStuck = now - since >= limit
+    guard isStuck != job.crossed.contains("stuck") else { return }
+    if isStuck {
+      machine.job.crossed.append("stuck")
+      record(
+        .jobStuck, "the calculation has written nothing for \(DurationText.short(now - since))",
+        key: String(since.rawValue))
+    } else {
+      machine.job.crossed.removeAll { $0 == "stuck" }
+      record(.jobMoving, "the calculation writes again")
+    }
   }
 
   /// The script on the instance says how the calculation ended.

@@ -16,6 +16,7 @@ struct Schema: Sendable {
 
   static let current = Schema(steps: [
     Step { try $0.execute(sql: v1) }, Step { try $0.execute(sql: v2) }, Step { try v3($0) }, Step { try v4($0) },
+    Step { try $0.execute(sql: v5) },
   ])
 
   /// Takes a file from whichever version it has to this one, in the caller's transaction.
@@ -222,4 +223,9 @@ struct Schema: Sendable {
         ) STRICT, WITHOUT ROWID;
         """)
   }
+
+  /// What all jobs cost in a day or month is asked every minute.
+  static let v5 = """
+    CREATE INDEX IF NOT EXISTS attempts_by_end ON attempts(ended_at) WHERE launched_at IS NOT NULL;
+    """
 }

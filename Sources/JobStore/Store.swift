@@ -74,6 +74,9 @@ package protocol Store: Sendable {
   /// The copies of a job's results that a watcher has heard of, newest first.
   func syncs(of job: JobID, limit: Int) async throws(StoreError) -> [SyncRecord]
 
+  /// What each attempt is charged by that is live, or ended at `moment` or later; by job and number.
+  func charges(since moment: Timestamp) async throws(StoreError) -> [AttemptCharge]
+
   /// Wishes that no commit has answered yet, oldest first; of one job or of all.
   func openRequests(of job: JobID?) async throws(StoreError) -> [JobRequest]
 

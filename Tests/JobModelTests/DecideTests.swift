@@ -51,7 +51,8 @@ struct DecideTests {
       ))
     #expect(driver.job.state == state)
     #expect(driver.job.reason == reason)
-    #expect(driver.alerts.map(\.rule) == (state == .failed ? [.jobFailed] : []))
+    let rule: AlertRule? = state == .failed ? (reason == .preempted ? .jobPreempted : .jobFailed) : nil
+    #expect(driver.alerts.map(\.rule) == [rule].compactMap { $0 })
   }
 
   @Test("An instance that vanishes fails its job, and one that was stopped from outside terminates it")
@@ -517,6 +518,34 @@ struct DecideTests {
     #expect(driver.job.state == .failed)
   }
 
+  @Test("A calculation that writes nothing for long is told once, and its end when it writes again")
+  func stuck() {
+    var driver = Driver()
+    driver.policy.alerts.stuckAfter = .seconds(600)
+    driver.start()
+    func look(wrote age: Duration, for time: Duration) {
+      let wrote = driver.now - age
+      let end = driver.now + time
+      while driver.now < end {
+        var word = beacon(.running, at: driver.now + .seconds(30), started: epoch)
+        word.cpuPercent = 100
+        word.progressAt = wrote.rawValue
+        driver.observe(.known(.init(state: .running, beacon: word)), after: .seconds(30))
+      }
+    }
+    look(wrote: .zero, for: .seconds(570))
+    #expect(driver.alerts.isEmpty)
+    look(wrote: .seconds(570), for: .seconds(600))
+    #expect(driver.alerts.map(\.rule) == [.jobStuck] && driver.alerts[0].status == .firing)
+    look(wrote: .zero, for: .seconds(60))
+    #expect(driver.alerts.map(\.status) == [.firing, .resolved])
+    look(wrote: .seconds(700), for: .seconds(30))
+    driver.observe(.known(.init(state: .terminated, endReason: .preempted)))
+    #expect(
+      driver.alerts.filter { $0.rule == .jobStuck }.map(\.status) == [.firing, .resolved, .firing, .resolved])
+    #expect(driver.alerts.contains { $0.rule == .jobPreempted && $0.severity == .warning })
+  }
+
   @Test("Liveness alone is written every half minute, everything else at once")
   func commits() {
     var driver = Driver()
@@ -539,7 +568,7 @@ struct AlertRuleTests {
       .failed: .jobFailed, .launchFailed: .launchFailed, .completed: .jobCompleted, .terminated: .jobTerminated,
       .costThreshold: .costThreshold, .budgetReached: .budgetReached, .heartbeatLost: .heartbeatLost,
       .syncFailing: .syncFailing, .syncStale: .syncStale, .finalSyncMissing: .finalSyncIncomplete,
-      .resultsDamaged: .resultsDamaged, .priceRise: .priceRise, .instanceIdle: .instanceIdle,
+      .resultsDamaged: .resultsDamaged, .priceRise: .priceRise, .instanceIdle: .instanceIdle, .jobStuck: .jobStuck,
     ]
     for kind in Event.Kind.allCases {
       let event = Event(job: makeJob().id, attempt: 1, at: epoch, kind: kind, message: "m")
@@ -552,18 +581,18 @@ struct AlertRuleTests {
     var policy = AlertPolicy(channels: ["ops", "mail"])
     let event = Event(
       job: makeJob().id, attempt: 2, at: epoch, kind: .failed, reason: .exitCode, message: "exit code 3")
-    let alert = try #require(policy.alert(for: event, job: makeJob(), billing: .perSecond))
+    let alert = try #require(policy.alerts(for: event, job: makeJob(), billing: .perSecond).first)
     #expect(alert.id == "a1b2c3d4-2-job_failed")
     #expect(!alert.id.contains("."))
     #expect(alert.channels == ["ops", "mail"])
     #expect(alert.severity == .critical)
     #expect(alert.nextCommand == "cloudjobs logs a1b2c3d4")
     policy.rules[.jobFailed] = .init(enabled: true, severity: .info, channels: ["mail"])
-    #expect(policy.alert(for: event, job: makeJob(), billing: .perSecond)?.channels == ["mail"])
+    #expect(policy.alerts(for: event, job: makeJob(), billing: .perSecond).first?.channels == ["mail"])
     policy.rules[.jobFailed]?.enabled = false
-    #expect(policy.alert(for: event, job: makeJob(), billing: .perSecond) == nil)
+    #expect(policy.alerts(for: event, job: makeJob(), billing: .perSecond).first == nil)
     let completed = Event(job: makeJob().id, attempt: 1, at: epoch, kind: .completed, message: "exit code 0")
-    #expect(policy.alert(for: completed, job: makeJob(), billing: .perSecond) == nil)
+    #expect(policy.alerts(for: completed, job: makeJob(), billing: .perSecond).first == nil)
   }
 
   @Test("One silence of a provider is reported once, after the patience")
