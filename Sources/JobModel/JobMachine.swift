@@ -131,7 +131,7 @@ struct Turn {
     case .terminateAccepted(let sequence): terminateAnswered(sequence, error: nil)
     case .terminateFailed(let sequence, let message): terminateAnswered(sequence, error: message)
     case .syncAnswered(let sequence): syncAnswered(sequence)
-    case .priceChanged(let price): priceChanged(price)
+    case .priceChanged(let price, let moment): priceChanged(price, at: moment)
     case .retry: retry()
     }
   }

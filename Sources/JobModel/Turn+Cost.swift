@@ -1,8 +1,9 @@
 /// Cost: thresholds are computed, not polled. The moment of the next crossing follows from the price.
 extension Turn {
-  mutating func priceChanged(_ price: HourlyPrice) {
+  /// - Parameter moment: since when it holds; nil for now.
+  mutating func priceChanged(_ price: HourlyPrice, at moment: Timestamp?) {
     guard job.attempt.isLive, let last = job.attempt.segments.last, last.price != price else { return }
-    machine.job.attempt.segments.append(PriceSegment(from: max(now, last.from), price: price))
+    machine.job.attempt.segments.append(PriceSegment(from: max(min(moment ?? now, now), last.from), price: price))
     record(.priceChanged, "\(last.price.formatted) became \(price.formatted)")
     guard let first = job.attempt.segments.first?.price, first.microdollars > 0 else { return }
     let factor = Double(price.microdollars) / Double(first.microdollars)
