@@ -17,6 +17,44 @@ extension AlertPolicy {
       labels: ["rule": AlertRule.watcherDisk.rawValue, "severity": setting.severity.rawValue])
   }
 
+  /// An instance runs that nothing needs, or that no job of this database knows.
+  ///
+  /// - Parameter ended: what was done about it, in words; nil for nothing.
+  package func instanceLeaked(_ member: FleetMember, why: String, done: String?, at now: Timestamp) -> Alert? {
+    let setting = setting(.instanceLeaked)
+    guard setting.enabled else { return nil }
+    let instance = member.instance
+    var facts = [
+      Alert.Fact(
+        "Instance", "\(member.provider) \(instance.type) in \(instance.zone ?? instance.region), \(instance.id)"),
+      Alert.Fact("Why", why),
+    ]
+    if let job = member.job { facts.append(Alert.Fact("Job", "\(job)\(member.name.map { " (\($0))" } ?? "")")) }
+    if let launched = member.launchedAt { facts.append(Alert.Fact("Running since", launched.iso8601())) }
+    if let done { facts.append(Alert.Fact("Done by itself", done)) }
+    return Alert(
+      id: "\(Self.leakCondition(member))-\(now.rawValue)", rule: .instanceLeaked, severity: setting.severity, at: now,
+      job: member.job, title: "Instance \(instance.id) runs, and no open job needs it", facts: facts,
+      nextCommand: done == nil ? "cloudjobs reconcile" : nil, channels: setting.channels ?? channels, status: .firing,
+      condition: Self.leakCondition(member),
+      labels: [
+        "rule": AlertRule.instanceLeaked.rawValue, "severity": setting.severity.rawValue,
+        "provider": member.provider.rawValue, "job": member.job?.rawValue ?? "",
+      ])
+  }
+
+  /// The end of an alert about an instance that is gone, or has found its job.
+  package func instanceNotLeaked(_ firing: Alert, at now: Timestamp) -> Alert {
+    Alert(
+      id: firing.condition + "-resolved", rule: .instanceLeaked, severity: .info, at: now, job: firing.job,
+      title: "Over: \(firing.title)", facts: firing.facts.filter { $0.label == "Instance" }, nextCommand: nil,
+      channels: [], status: .resolved, condition: firing.condition, labels: firing.labels)
+  }
+
+  package static func leakCondition(_ member: FleetMember) -> String {
+    "leaked-\(member.provider.rawValue)-\(member.instance.id)"
+  }
+
   /// The end of the alert that a provider does not answer.
   package func providerReachable(_ provider: ProviderName, now: Timestamp) -> Alert {
     Alert(

@@ -23,6 +23,15 @@ package struct AttemptCharge: Sendable, Hashable {
 }
 
 extension StoreActor {
+  package func databaseID() async throws(StoreError) -> String {
+    try await read { db in
+      try db.row("SELECT id FROM identity") { _ in
+      } _: {
+        try $0.text()
+      } ?? ""
+    }
+  }
+
   package func charges(since moment: Timestamp) async throws(StoreError) -> [AttemptCharge] {
     // Two queries in one, since SQLite would not use the index for "or".
     let part = """

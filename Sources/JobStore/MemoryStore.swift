@@ -314,6 +314,11 @@ package actor MemoryStore: Store {
     return Array(found.prefix(max(0, limit)))
   }
 
+  package func databaseID() async throws(StoreError) -> String {
+    try open()
+    return "memory"
+  }
+
   package func charges(since moment: Timestamp) async throws(StoreError) -> [AttemptCharge] {
     try open()
     let all = rows.values.flatMap { row in

@@ -80,6 +80,9 @@ package protocol Store: Sendable {
   /// Wishes that no commit has answered yet, oldest first; of one job or of all.
   func openRequests(of job: JobID?) async throws(StoreError) -> [JobRequest]
 
+  /// The name of this database, made with it: what is launched for it carries the name. A restored copy keeps it.
+  func databaseID() async throws(StoreError) -> String
+
   /// A number that changes whenever another process has committed.
   func foreignVersion() async throws(StoreError) -> Int64
 

@@ -79,6 +79,14 @@ import Testing
     }
   }
 
+  @Test(arguments: Engine.allCases) func theDatabaseHasAName(_ engine: Engine) async throws {
+    try await engine.run { store in
+      let name = try await store.databaseID()
+      #expect(!name.isEmpty && name.count <= 32)
+      #expect(try await store.databaseID() == name)
+    }
+  }
+
   @Test(arguments: Engine.allCases) func specProviderAndCreationStay(_ engine: Engine) async throws {
     try await engine.run { store in
       let lease = try #require(try await store.insert(makeJob("job1"), events: [], owner: a, at: at(0)))
