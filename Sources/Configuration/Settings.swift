@@ -9,6 +9,7 @@ package struct Settings: Sendable, Equatable {
   package var azure: Section
   package var docker: Section
   package var local: Local
+  package var recovery: RecoveryRule
   package var store: Store
   package var watch: Watch
   package var sync: Sync
@@ -32,6 +33,7 @@ package struct Settings: Sendable, Equatable {
     package func string(_ key: String) -> String? { values[key]?.string }
     package func strings(_ key: String) -> [String] { values[key]?.array?.compactMap(\.string) ?? [] }
     package func bool(_ key: String) -> Bool? { values[key]?.bool }
+    package func integer(_ key: String) -> Int? { values[key]?.double.map { Int($0) } }
     package func double(_ key: String) -> Double? { values[key]?.double }
   }
 

@@ -13,7 +13,8 @@ struct SettingsBuilder {
   mutating func build(warnings: [Mistake]) -> Settings {
     Settings(
       hardware: section("hardware"), aws: section("aws"), gcp: section("gcp"), azure: section("azure"),
-      docker: section("docker"), local: local(), store: store(), watch: watch(), sync: sync(), ssh: ssh(),
+      docker: section("docker"), local: local(), recovery: recovery(), store: store(), watch: watch(), sync: sync(),
+      ssh: ssh(),
       alerts: alerts(),
       notifiers: notifiers(), file: layers.file, values: layers.values, warnings: warnings)
   }
@@ -43,6 +44,12 @@ struct SettingsBuilder {
       configFile: layers.entries["ssh.config_file"]?.node.string,
       acceptsNewHostKeys: text("ssh.host_keys") == "accept_new", connectTimeout: duration("ssh.connect_timeout"),
       persist: duration("ssh.persist"))
+  }
+
+  private mutating func recovery() -> RecoveryRule {
+    RecoveryRule(
+      maxAttempts: read("recovery.max_attempts", 1) { ValueReader.integer($0, 1...Int.max) },
+      zones: RecoveryRule.Zones(rawValue: text("recovery.zones")) ?? .other)
   }
 
   private mutating func store() -> Settings.Store {
