@@ -97,7 +97,7 @@ package struct AlertPolicy: Sendable, Hashable {
           Alert.Fact("Job", "\(job.id) (\(job.spec.name))"), Alert.Fact("What", event.message),
           Alert.Fact("State", job.state.rawValue),
         ], nextCommand: nil, channels: [], status: .resolved, condition: Self.condition(rule, event),
-        labels: labels(rule, job))
+        labels: labels(rule, job), details: details(event, job, job.cost(at: event.at, rule: billing)))
     }
     return ends + (alert(for: event, job: job, billing: billing).map { [$0] } ?? [])
   }
@@ -168,7 +168,12 @@ package struct AlertPolicy: Sendable, Hashable {
       id: id, rule: rule, severity: setting.severity, at: event.at, job: job.id,
       title: Self.title(event: event, job: job, cost: cost), facts: facts,
       nextCommand: Self.nextCommand(rule, job.id), channels: setting.channels ?? channels,
-      status: Self.lasts(rule) ? .firing : .event, condition: condition, labels: labels(rule, job))
+      status: Self.lasts(rule) ? .firing : .event, condition: condition, labels: labels(rule, job),
+      details: details(event, job, cost))
+  }
+
+  private func details(_ event: Event, _ job: Job, _ cost: Money) -> AlertDetails {
+    AlertDetails(event: event, job: job, cost: cost, marks: costThresholds)
   }
 
   /// An alert as the rule would make it, to see what becomes of it.

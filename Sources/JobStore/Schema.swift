@@ -16,6 +16,7 @@ struct Schema: Sendable {
 
   static let current = Schema(steps: [
     Step { try $0.execute(sql: v1) }, Step { try $0.execute(sql: v2) }, Step { try v3($0) }, Step { try v4($0) },
+    Step { try v5($0) },
   ])
 
   /// Takes a file from whichever version it has to this one, in the caller's transaction.
@@ -194,6 +195,12 @@ struct Schema: Sendable {
       try db.execute(sql: "ALTER TABLE attempts ADD COLUMN \(column) TEXT")
     }
     try db.execute(sql: "CREATE UNIQUE INDEX IF NOT EXISTS syncs_once ON syncs(job, attempt, at)")
+  }
+
+  /// What an alert knows beside its words (`AlertDetails` as JSON).
+  static func v5(_ db: Database) throws {
+    guard try !db.columns(in: "alerts").contains(where: { $0.name == "details" }) else { return }
+    try db.execute(sql: "ALTER TABLE alerts ADD COLUMN details TEXT")
   }
 
   /// The life of alerts: what begins and ends, what is kept back, and silences.

@@ -285,6 +285,13 @@ package actor AlertDispatcher {
           delivery: delivery.id, at: now, result: .dead, answer: "no notifier of this name is configured"), nil
       )
     }
+    guard delivery.alert.status != .acknowledged || notifier.takesAcknowledgements else {
+      return (
+        DeliveryOutcome(
+          delivery: delivery.id, at: now, result: .dead, answer: "a channel of this type knows no acknowledgements"),
+        nil
+      )
+    }
     let message = AlertMessage(id: id ?? Self.messageID(delivery), alert: delivery.alert, now: now)
     let answer = await notifier.deliver(message)
     let ended = time()

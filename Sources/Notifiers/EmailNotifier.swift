@@ -19,7 +19,7 @@ package actor EmailNotifier: Notifier {
     func wrong(_ key: String, _ message: String, _ remedy: String) -> NotifierSettingsError {
       NotifierSettingsError(notifier: name, key: key, message: message, remedy: remedy)
     }
-    let form = "Write name@host or Name <name@host>, in ASCII, a foreign domain in its xn-- form."
+    let form = "Write name@host or Name <name@host>, with only letters, digits and !#$%&'*+-/=?^_`{|}~. before the @."
     guard let from = MailAddress(settings.from) else { throw wrong("from", "it is not a mail address", form) }
     var to: [MailAddress] = []
     for (number, text) in settings.to.enumerated() {
