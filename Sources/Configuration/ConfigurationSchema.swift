@@ -316,6 +316,9 @@ package enum ConfigurationSchema {
       "quiet_except", .text(.choice(["info", "warning", "critical", "nothing"])), standard: "critical",
       "What is at least this severe is told in quiet hours all the same."),
     Schema.Field(
+      "templates", .map(keys: templateKey, values: .object(messageTexts), sensitiveKeys: false), standard: .object([]),
+      "Other words for alerts: by rule, or for `all`. See [templates](channels.md#other-words)."),
+    Schema.Field(
       "retry",
       .object(
         Schema.Fields([
@@ -329,6 +332,7 @@ package enum ConfigurationSchema {
 
   /// The rules that people can set: all but those that this program makes by itself.
   package static let settableRules = AlertRule.allCases.filter { ![.test, .digest, .channelUnusable].contains($0) }
+
 
   private static let override = Schema.Fields([
     Schema.Field(
@@ -353,6 +357,25 @@ package enum ConfigurationSchema {
             Schema.Field("channels", .list(.text(.name), atLeast: 0), "The notifiers that carry them."),
           ])), meaning(rule))
     })
+
+
+  /// What may have templates of its own.
+  private static let templateKey: TextRule = {
+    let keys = ["all"] + AlertRule.allCases.map(\.rawValue)
+    return TextRule(kind: "rule", choices: keys) { text in
+      if keys.contains(text) { return nil }
+      let near = Wording.nearest(to: text, in: keys).map { "did you mean \($0)?" }
+      return "is neither a rule nor all; " + (near ?? "one of \(keys.joined(separator: ", "))")
+    }
+  }()
+
+  static let messageTexts = Schema.Fields([
+    Schema.Field("title", .text(.template), "The line that stands for the alert, such as the subject of a mail."),
+    Schema.Field(
+      "text", .text(.templateLines),
+      "What stands in place of the facts, a line each. One that begins with a label (`Cost: {{job.cost}}`) is a fact."),
+  ])
+
 
   private static let rules = Schema.Fields(
     settableRules.map { rule in

@@ -102,6 +102,12 @@ package struct Settings: Sendable, Equatable {
     package var persist: Duration
   }
 
+  /// Other words for alerts.
+  package struct MessageTemplates: Sendable, Hashable {
+    package var all = MessageTexts()
+    package var rules: [AlertRule: MessageTexts] = [:]
+  }
+
   package struct Alerts: Sendable, Hashable {
     package var rules: [AlertRule: AlertPolicy.Setting]
     /// Ascending.
@@ -122,6 +128,8 @@ package struct Settings: Sendable, Equatable {
     package var repeatAfter: Duration?
     package var quietHours: [QuietHours]
     package var retry: Retry
+    /// Other words for alerts: for all, and by rule.
+    package var templates: MessageTemplates
 
     package struct Retry: Sendable, Hashable {
       package var maxTries: Int

@@ -118,7 +118,16 @@ struct SettingsBuilder {
       quietHours: quietHours(),
       retry: Settings.Alerts.Retry(
         maxTries: read("alerts.retry.max_tries", 1) { ValueReader.integer($0, 1...Int.max) },
-        maxAge: duration("alerts.retry.max_age")))
+        maxAge: duration("alerts.retry.max_age")), templates: templates())
+  }
+
+  private func templates() -> Settings.MessageTemplates {
+    let written = layers.document["alerts"]?["templates"]
+    var templates = Settings.MessageTemplates(all: MessageTexts(written?["all"]))
+    for rule in AlertRule.allCases {
+      if let node = written?[rule.rawValue] { templates.rules[rule] = MessageTexts(node) }
+    }
+    return templates
   }
 
   /// The check has seen that every value fits its key.
@@ -162,7 +171,10 @@ struct SettingsBuilder {
       guard let variant = ConfigurationSchema.notifiers.first(where: { $0.type == type }) else { continue }
       var channel = ChannelBuilder(
         node: member.node, fields: variant.fields, path: Wording.step("notifiers", member.key))
-      if let kind = channel.kind(variant.type) { all.append(ChannelSettings(name: member.key, kind: kind)) }
+      if let kind = channel.kind(variant.type) {
+        all.append(
+          ChannelSettings(name: member.key, kind: kind, template: MessageTexts(member.node["template"])))
+      }
       for mistake in channel.mistakes.mistakes { mistakes.add(mistake.path, mistake.message, at: mistake.position) }
     }
     return all

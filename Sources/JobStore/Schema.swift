@@ -197,6 +197,12 @@ struct Schema: Sendable {
     try db.execute(sql: "CREATE UNIQUE INDEX IF NOT EXISTS syncs_once ON syncs(job, attempt, at)")
   }
 
+  /// What an alert knows beside its words (`AlertDetails` as JSON).
+  static func v5(_ db: Database) throws {
+    guard try !db.columns(in: "alerts").contains(where: { $0.name == "details" }) else { return }
+    try db.execute(sql: "ALTER TABLE alerts ADD COLUMN details TEXT")
+  }
+
   /// The life of alerts: what begins and ends, what is kept back, and silences.
   static func v4(_ db: Database) throws {
     for (table, column, type) in [

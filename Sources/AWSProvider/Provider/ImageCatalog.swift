@@ -6,11 +6,16 @@ package actor ImageCatalog {
   package init(client: AWSClient) { self.client = client }
 
   private struct Question: Encodable, Sendable {
-    var Name: String
+    var name: String
+    enum CodingKeys: String, CodingKey { case name = "Name" }
   }
   private struct Answer: Decodable {
-    struct Parameter: Decodable { var Value: String }
-    var Parameter: Parameter
+    struct Parameter: Decodable {
+      var value: String
+      enum CodingKeys: String, CodingKey { case value = "Value" }
+    }
+    var parameter: Parameter
+    enum CodingKeys: String, CodingKey { case parameter = "Parameter" }
   }
 
   /// The newest Amazon Linux 2023 for these processors
@@ -20,8 +25,8 @@ package actor ImageCatalog {
     if let image = known[key] { return image }
     let answer: Answer = try await client.callJSON(
       .ssm, region: region, target: "AmazonSSM.GetParameter",
-      body: Question(Name: "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-\(architecture)"))
-    known[key] = answer.Parameter.Value
-    return answer.Parameter.Value
+      body: Question(name: "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-\(architecture)"))
+    known[key] = answer.parameter.value
+    return answer.parameter.value
   }
 }
