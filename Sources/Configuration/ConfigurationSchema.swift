@@ -264,6 +264,20 @@ package enum ConfigurationSchema {
       "idle_after", .duration(.seconds(10)...hours(720)),
       "A calculation that uses less than `idle_percent` of a core for so long is worth an alert; without it never."),
     Schema.Field("idle_percent", .integer(1...100), standard: .integer(5), "See `idle_after`."),
+    Schema.Field(
+      "stuck_after", .duration(.seconds(10)...hours(720)),
+      "A calculation that has written nothing for so long, to its output or into its folder, is worth an alert; without "
+        + "it never."),
+    Schema.Field(
+      "spend_per_day", .list(.money, atLeast: 0), standard: .array([]),
+      "Amounts of dollars that all jobs together may cost in a day of this machine's time zone before it is worth an "
+        + "alert."),
+    Schema.Field(
+      "spend_per_month", .list(.money, atLeast: 0), standard: .array([]), "The same in a calendar month."),
+    Schema.Field("spend_rate", .price, "Dollars an hour that all jobs together may cost before it is worth an alert."),
+    Schema.Field(
+      "overrides", .list(.object(override), atLeast: 0), standard: .array([]),
+      "What differs for some jobs; of several that fit, a later one has the last word."),
     duration(
       "group_wait", .zero, .zero...hours(1), "How long the first of several alerts waits for the others."),
     Schema.Field(
@@ -294,6 +308,30 @@ package enum ConfigurationSchema {
   /// The rules that people can set: all but those that this program makes by itself.
   package static let settableRules = AlertRule.allCases.filter { ![.test, .digest, .channelUnusable].contains($0) }
 
+  private static let override = Schema.Fields([
+    Schema.Field(
+      "match", .map(keys: .line, values: .text(.line), sensitiveKeys: false), required: true,
+      "What the job must be, each: `job`, `name`, `provider`, or `tag.NAME`; `*` stands for any text."),
+    Schema.Field("rules", .object(overriddenRules), "Keys of `rules` that differ."),
+    Schema.Field("cost_thresholds", .list(.money, atLeast: 0), "Instead of the general ones."),
+    Schema.Field("price_factor", .number(1.01...1000), "Instead of the general one."),
+    Schema.Field("idle_after", .duration(.seconds(10)...hours(720)), "Instead of the general one."),
+    Schema.Field("idle_percent", .integer(1...100), "Instead of the general one."),
+    Schema.Field("stuck_after", .duration(.seconds(10)...hours(720)), "Instead of the general one."),
+  ])
+
+  private static let overriddenRules = Schema.Fields(
+    settableRules.map { rule in
+      Schema.Field(
+        rule.rawValue,
+        .object(
+          Schema.Fields([
+            Schema.Field("enabled", .boolean, "Whether the rule makes alerts."),
+            Schema.Field("severity", .text(.choice(Alert.Severity.allCases.map(\.rawValue))), "How urgent they are."),
+            Schema.Field("channels", .list(.text(.name), atLeast: 0), "The notifiers that carry them."),
+          ])), meaning(rule))
+    })
+
   private static let rules = Schema.Fields(
     settableRules.map { rule in
       let standard = AlertPolicy.defaultSetting(rule)
@@ -314,7 +352,14 @@ package enum ConfigurationSchema {
 
   private static func meaning(_ rule: AlertRule) -> String {
     switch rule {
-    case .jobFailed: "A calculation failed, was preempted, or its instance vanished."
+    case .jobFailed: "A calculation failed, or its instance vanished."
+    case .jobPreempted: "An instance was taken back by its provider."
+    case .jobStuck: "A calculation has written nothing for `stuck_after`."
+    case .spendPerDay: "All jobs together have cost one of `spend_per_day` in a day."
+    case .spendPerMonth: "All jobs together have cost one of `spend_per_month` in a month."
+    case .spendForecast: "At the present rate the next of these amounts will be reached within the day or month."
+    case .spendRate: "All jobs together cost more than `spend_rate`."
+    case .instanceLeaked: "An instance runs that no open job needs."
     case .launchFailed: "An instance could not be launched."
     case .jobCompleted: "A calculation ended well."
     case .jobTerminated: "A job was ended by someone or by a limit."

@@ -109,6 +109,12 @@ package struct Settings: Sendable, Equatable {
     package var priceFactor: Double
     package var idleAfter: Duration?
     package var idlePercent: Int
+    package var stuckAfter: Duration?
+    /// Ascending.
+    package var spendPerDay: [Money]
+    package var spendPerMonth: [Money]
+    package var spendRate: HourlyPrice?
+    package var overrides: [AlertPolicy.Override]
     package var groupWait: Duration
     package var digestOver: Int
     package var repeatAfter: Duration?
@@ -130,6 +136,10 @@ extension Settings {
     policy.priceFactor = alerts.priceFactor
     policy.idleAfter = alerts.idleAfter
     policy.idlePercent = alerts.idlePercent
+    policy.stuckAfter = alerts.stuckAfter
+    policy.spend = [.day: alerts.spendPerDay, .month: alerts.spendPerMonth].filter { !$0.value.isEmpty }
+    policy.spendRate = alerts.spendRate
+    policy.overrides = alerts.overrides
     return policy
   }
 

@@ -99,6 +99,12 @@ struct SettingsBuilder {
       priceFactor: read("alerts.price_factor", 1.5) { ValueReader.number($0, 1...Double.greatestFiniteMagnitude) },
       idleAfter: layers.entries["alerts.idle_after"] == nil ? nil : duration("alerts.idle_after"),
       idlePercent: read("alerts.idle_percent", 5) { ValueReader.integer($0, 1...100) },
+      stuckAfter: layers.entries["alerts.stuck_after"] == nil ? nil : duration("alerts.stuck_after"),
+      spendPerDay: list("alerts.spend_per_day", ValueReader.money).sorted(),
+      spendPerMonth: list("alerts.spend_per_month", ValueReader.money).sorted(),
+      spendRate: layers.entries["alerts.spend_rate"] == nil
+        ? nil : read("alerts.spend_rate", .zero, ValueReader.price),
+      overrides: list("alerts.overrides") { .value(Self.override($0)) },
       groupWait: duration("alerts.group_wait"),
       digestOver: read("alerts.digest_over", 20) { ValueReader.integer($0, 0...Int.max) },
       repeatAfter: layers.entries["alerts.repeat_after"] == nil ? nil : duration("alerts.repeat_after"),
@@ -106,6 +112,29 @@ struct SettingsBuilder {
       retry: Settings.Alerts.Retry(
         maxTries: read("alerts.retry.max_tries", 1) { ValueReader.integer($0, 1...Int.max) },
         maxAge: duration("alerts.retry.max_age")))
+  }
+
+  /// The check has seen that every value fits its key.
+  private static func override(_ node: JSONNode) -> AlertPolicy.Override {
+    func value<Value>(_ node: JSONNode?, _ reader: (JSONNode) -> Reading<Value>) -> Value? {
+      guard let node, case .value(let value) = reader(node) else { return nil }
+      return value
+    }
+    let match = (node["match"]?.members ?? []).map { ($0.key, $0.node.string ?? "") }
+    var override = AlertPolicy.Override(match: Dictionary(match) { _, last in last })
+    for rule in ConfigurationSchema.settableRules {
+      guard let change = node["rules"]?[rule.rawValue] else { continue }
+      override.rules[rule] = AlertPolicy.Override.Change(
+        enabled: value(change["enabled"], ValueReader.boolean),
+        severity: change["severity"]?.string.flatMap(Alert.Severity.init),
+        channels: change["channels"]?.items?.compactMap(\.string))
+    }
+    override.costThresholds = node["cost_thresholds"]?.items?.compactMap { value($0, ValueReader.money) }.sorted()
+    override.priceFactor = value(node["price_factor"]) { ValueReader.number($0, 1...Double.greatestFiniteMagnitude) }
+    override.idleAfter = value(node["idle_after"], anyDuration)
+    override.idlePercent = value(node["idle_percent"]) { ValueReader.integer($0, 1...100) }
+    override.stuckAfter = value(node["stuck_after"], anyDuration)
+    return override
   }
 
   private mutating func quietHours() -> [QuietHours] {
