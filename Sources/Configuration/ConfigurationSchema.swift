@@ -333,7 +333,6 @@ package enum ConfigurationSchema {
   /// The rules that people can set: all but those that this program makes by itself.
   package static let settableRules = AlertRule.allCases.filter { ![.test, .digest, .channelUnusable].contains($0) }
 
-
   private static let override = Schema.Fields([
     Schema.Field(
       "match", .map(keys: .line, values: .text(.line), sensitiveKeys: false), required: true,
@@ -358,7 +357,6 @@ package enum ConfigurationSchema {
           ])), meaning(rule))
     })
 
-
   /// What may have templates of its own.
   private static let templateKey: TextRule = {
     let keys = ["all"] + AlertRule.allCases.map(\.rawValue)
@@ -375,7 +373,6 @@ package enum ConfigurationSchema {
       "text", .text(.templateLines),
       "What stands in place of the facts, a line each. One that begins with a label (`Cost: {{job.cost}}`) is a fact."),
   ])
-
 
   private static let rules = Schema.Fields(
     settableRules.map { rule in
