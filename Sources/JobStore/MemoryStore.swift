@@ -19,6 +19,7 @@ package actor MemoryStore: Store {
   private var leases: [OwnerID: Holder] = [:]
   private var log: [StoredEvent] = []
   private var lastEvent: Int64 = 0
+  private var attempts: [JobID: [Int: Attempt]] = [:]
   private var copies: [JobID: [SyncRecord]] = [:]
   private var requests: [String: StoredRequest] = [:]
   private var alerts: [String: Alert] = [:]
@@ -122,6 +123,7 @@ package actor MemoryStore: Store {
     rows[job.id] = Row(job: job, cost: cost, owner: owner, epoch: owner == nil ? 0 : 1)
     append(events)
     remember(job)
+    attempts[job.id] = [job.attempt.number: job.attempt]
     return owner.map { Lease(job: job.id, owner: $0, epoch: 1) }
   }
 
@@ -154,6 +156,7 @@ package actor MemoryStore: Store {
       rows[job.id] = row
       append(leased.change.events)
       remember(job)
+      attempts[job.id, default: [:]][job.attempt.number] = job.attempt
       enter(leased.change.alerts, at: now)
       for id in leased.change.answered where requests[id]?.request.job == job.id { requests[id]?.answered = true }
       if !job.isOpen {
@@ -209,13 +212,24 @@ package actor MemoryStore: Store {
         first.state = .skipped
         first.answer = "over before it was sent"
         outbox[first.id] = first
+        for var other in outbox.values
+        where other.alert.incident == firing.id && other.channel == channel && other.state == .waiting {
+          other.state = .skipped
+          other.answer = first.answer
+          outbox[other.id] = other
+        }
         continue
       }
-      lastDelivery += 1
-      outbox[lastDelivery] = Delivery(
-        id: lastDelivery, alert: end, channel: channel, state: first?.state == .pending ? .waiting : .pending, tries: 0,
-        createdAt: now, nextTryAt: now)
+      follow(firing, with: end, channel, at: now)
     }
+  }
+
+  private func follow(_ firing: Alert, with next: Alert, _ channel: String, at now: Timestamp) {
+    let first = outbox.values.first { $0.alert.id == firing.id && $0.channel == channel }
+    lastDelivery += 1
+    outbox[lastDelivery] = Delivery(
+      id: lastDelivery, alert: next, channel: channel, state: first?.state == .pending ? .waiting : .pending, tries: 0,
+      createdAt: now, nextTryAt: now)
   }
 
   package func file(_ request: JobRequest) async throws(StoreError) {
@@ -309,6 +323,26 @@ package actor MemoryStore: Store {
     try open()
     let found = copies[job, default: []].sorted { ($0.attempt, $0.at) > ($1.attempt, $1.at) }
     return Array(found.prefix(max(0, limit)))
+  }
+
+  package func databaseID() async throws(StoreError) -> String {
+    try open()
+    return "memory"
+  }
+
+  package func charges(since moment: Timestamp) async throws(StoreError) -> [AttemptCharge] {
+    try open()
+    let all = rows.values.flatMap { row in
+      (attempts[row.job.id] ?? [:]).values.compactMap { attempt in
+        attempt.launchedAt.map { launched in
+          AttemptCharge(
+            job: row.job.id, attempt: attempt.number, provider: row.job.provider, launchedAt: launched,
+            endedAt: attempt.endedAt, seenAt: attempt.seenAt, segments: attempt.segments)
+        }
+      }
+    }
+    return all.filter { $0.endedAt.map { $0 >= moment } ?? true }
+      .sorted { ($0.job.rawValue, $0.attempt) < ($1.job.rawValue, $1.attempt) }
   }
 
   package func openRequests(of job: JobID?) async throws(StoreError) -> [JobRequest] {
@@ -436,12 +470,21 @@ package actor MemoryStore: Store {
     }
   }
 
-  package func acknowledge(_ ids: [String], by person: String, at now: Timestamp) async throws(StoreError) -> Int {
+  package func acknowledge(
+    _ ids: [String], by person: String, telling channels: Set<String>, at now: Timestamp
+  ) async throws(StoreError) -> Int {
     try open()
     var count = 0
-    for id in ids where alerts[id]?.status == .firing && ends[id] == nil && acknowledged[id] == nil {
+    for id in ids {
+      guard let firing = alerts[id], firing.status == .firing, ends[id] == nil, acknowledged[id] == nil else {
+        continue
+      }
       acknowledged[id] = (now, person)
       count += 1
+      let note = firing.acknowledged(by: person, at: now, channels: channels)
+      guard !note.channels.isEmpty, alerts[note.id] == nil else { continue }
+      alerts[note.id] = note
+      for channel in Set(note.channels).sorted() { follow(firing, with: note, channel, at: now) }
     }
     return count
   }

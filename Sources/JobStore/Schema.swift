@@ -16,6 +16,7 @@ struct Schema: Sendable {
 
   static let current = Schema(steps: [
     Step { try $0.execute(sql: v1) }, Step { try $0.execute(sql: v2) }, Step { try v3($0) }, Step { try v4($0) },
+    Step { try v5($0) },
   ])
 
   /// Takes a file from whichever version it has to this one, in the caller's transaction.
@@ -196,6 +197,12 @@ struct Schema: Sendable {
     try db.execute(sql: "CREATE UNIQUE INDEX IF NOT EXISTS syncs_once ON syncs(job, attempt, at)")
   }
 
+  /// What an alert knows beside its words (`AlertDetails` as JSON).
+  static func v5(_ db: Database) throws {
+    guard try !db.columns(in: "alerts").contains(where: { $0.name == "details" }) else { return }
+    try db.execute(sql: "ALTER TABLE alerts ADD COLUMN details TEXT")
+  }
+
   /// The life of alerts: what begins and ends, what is kept back, and silences.
   static func v4(_ db: Database) throws {
     for (table, column, type) in [
@@ -220,6 +227,20 @@ struct Schema: Sendable {
           comment TEXT NOT NULL,
           created_by TEXT NOT NULL
         ) STRICT, WITHOUT ROWID;
+        """)
+  }
+
+  /// What all jobs cost in a day or month is asked every minute; and a name of the database, by which it knows its
+  /// instances in a cloud.
+  static func v5(_ db: Database) throws {
+    try db.execute(
+      sql: """
+        CREATE INDEX IF NOT EXISTS attempts_by_end ON attempts(ended_at) WHERE launched_at IS NOT NULL;
+        CREATE TABLE IF NOT EXISTS identity(
+          one INTEGER PRIMARY KEY CHECK (one = 1),
+          id TEXT NOT NULL
+        ) STRICT;
+        INSERT OR IGNORE INTO identity(one, id) VALUES (1, lower(hex(randomblob(8))));
         """)
   }
 }

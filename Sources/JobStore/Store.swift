@@ -74,8 +74,14 @@ package protocol Store: Sendable {
   /// The copies of a job's results that a watcher has heard of, newest first.
   func syncs(of job: JobID, limit: Int) async throws(StoreError) -> [SyncRecord]
 
+  /// What each attempt is charged by that is live, or ended at `moment` or later; by job and number.
+  func charges(since moment: Timestamp) async throws(StoreError) -> [AttemptCharge]
+
   /// Wishes that no commit has answered yet, oldest first; of one job or of all.
   func openRequests(of job: JobID?) async throws(StoreError) -> [JobRequest]
+
+  /// The name of this database, made with it: what is launched for it carries the name. A restored copy keeps it.
+  func databaseID() async throws(StoreError) -> String
 
   /// A number that changes whenever another process has committed.
   func foreignVersion() async throws(StoreError) -> Int64
@@ -108,7 +114,11 @@ package protocol Store: Sendable {
   func firingAlerts() async throws(StoreError) -> [FiringAlert]
 
   /// Notes that somebody has seen alerts that fire, so that they are not told again. Returns how many.
-  func acknowledge(_ alerts: [String], by person: String, at now: Timestamp) async throws(StoreError) -> Int
+  ///
+  /// - Parameter channels: those that have a notion of it are told, if they were told of the beginning.
+  func acknowledge(
+    _ alerts: [String], by person: String, telling channels: Set<String>, at now: Timestamp
+  ) async throws(StoreError) -> Int
 
   /// Makes deliveries of alerts that still fire, that nobody has acknowledged and that were delivered before `moment`
   /// due again. Returns how many.

@@ -58,6 +58,10 @@ final class FailingStore: Store {
   func syncs(of job: JobID, limit: Int) async throws(StoreError) -> [SyncRecord] {
     try await inner.syncs(of: job, limit: limit)
   }
+  func databaseID() async throws(StoreError) -> String { try await inner.databaseID() }
+  func charges(since moment: Timestamp) async throws(StoreError) -> [AttemptCharge] {
+    try await inner.charges(since: moment)
+  }
   func openRequests(of job: JobID?) async throws(StoreError) -> [JobRequest] { try await inner.openRequests(of: job) }
   func foreignVersion() async throws(StoreError) -> Int64 { try await inner.foreignVersion() }
   func dueDeliveries(
@@ -77,8 +81,10 @@ final class FailingStore: Store {
     try await inner.hurry(channel: channel, at: now)
   }
   func firingAlerts() async throws(StoreError) -> [FiringAlert] { try await inner.firingAlerts() }
-  func acknowledge(_ alerts: [String], by person: String, at now: Timestamp) async throws(StoreError) -> Int {
-    try await inner.acknowledge(alerts, by: person, at: now)
+  func acknowledge(
+    _ alerts: [String], by person: String, telling channels: Set<String>, at now: Timestamp
+  ) async throws(StoreError) -> Int {
+    try await inner.acknowledge(alerts, by: person, telling: channels, at: now)
   }
   func repeatFiring(deliveredBefore moment: Timestamp, at now: Timestamp) async throws(StoreError) -> Int {
     try await inner.repeatFiring(deliveredBefore: moment, at: now)
