@@ -66,7 +66,8 @@ let package = Package(
         .product(name: "Subprocess", package: "swift-subprocess"),
       ]),
     .testTarget(
-      name: "AWSProviderTests", dependencies: ["AWSProvider", "JobModel", "Transport", "TestSupport"],
+      name: "AWSProviderTests",
+      dependencies: ["AWSProvider", "ProviderKit", "JobModel", "Transport", "TestSupport", log],
       exclude: ["botocore"]),
 
     // One file a channel; formats are pure functions from an alert to a request.

@@ -113,12 +113,14 @@ package enum InstanceTags {
   package static let job = "cloudjobs:job"
   package static let token = "cloudjobs:token"
   package static let database = "cloudjobs:database"
+  package static let bucket = "cloudjobs:bucket"
 
   /// Tags of an attempt's instance. Values are at most 256 characters, as EC2 wants it.
-  package static func all(job: JobID, token: String, database: String, name: String) -> [String: String] {
+  package static func all(job: JobID, token: String, database: String, bucket: String, name: String) -> [String: String]
+  {
     let shown = String(name.unicodeScalars.filter { $0.properties.generalCategory != .control }.prefix(200))
     return [
-      Self.job: job.rawValue, Self.token: token, Self.database: database,
+      Self.job: job.rawValue, Self.token: token, Self.database: database, Self.bucket: bucket,
       "Name": "\(shown) (cloudjobs \(job.rawValue))",
     ]
   }

@@ -2,8 +2,10 @@ internal import JobModel
 internal import ProviderKit
 
 extension AWSProvider {
-  enum TemporaryOrder { case terminate }
-  func order(_ orders: [TemporaryOrder], to instance: InstanceReference, bucket: String) async throws(AWSError) {}
+  struct TemporaryOrder { var terminate = false }
+  func order(_ change: (inout TemporaryOrder) -> Void, to instance: InstanceReference, bucket: String)
+    async throws(AWSError)
+  {}
   func renewChannels(_ instances: [InstanceReference], _ beacons: [String: Beacon]) async {}
   func material(_ request: LaunchRequest, _ candidate: LaunchPlan.Candidate, _ store: any ObjectStore)
     async throws(AWSError) -> String

@@ -149,7 +149,8 @@ extension AWSProvider {
       clientToken: LaunchOrder.clientToken(
         database: database, attempt: request.token, candidate: candidate, index: plan.index),
       image: image, userData: userData,
-      tags: InstanceTags.all(job: request.job, token: request.token, database: database, name: request.spec.name),
+      tags: InstanceTags.all(
+        job: request.job, token: request.token, database: database, bucket: store.bucket, name: request.spec.name),
       keyName: settings.keyName, securityGroup: settings.securityGroup, subnet: settings.subnet,
       profile: settings.profile, diskGigabytes: settings.diskGigabytes, maximumPrice: settings.maximumPrice)
   }

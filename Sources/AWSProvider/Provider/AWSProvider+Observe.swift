@@ -76,7 +76,7 @@ extension AWSProvider {
   package func terminate(_ instance: InstanceReference, finalSync: Bool) async -> TerminateAnswer {
     if finalSync, let bucket = instance.bucket, await hasSpoken(instance, bucket) {
       do throws(AWSError) {
-        try await order([.terminate], to: instance, bucket: bucket)
+        try await order({ $0.terminate = true }, to: instance, bucket: bucket)
         return .accepted
       } catch {
         return .failed("the order to end \(instance.instance.id) could not be written: \(error)")

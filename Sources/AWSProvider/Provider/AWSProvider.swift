@@ -2,6 +2,7 @@ internal import Foundation
 package import JobModel
 package import Logging
 package import ProviderKit
+internal import Synchronization
 
 /// Spot instances of Amazon EC2, with inputs, beacons and orders in a bucket of S3.
 package final class AWSProvider: Provider, SSHReachable, FileListing {
@@ -13,6 +14,8 @@ package final class AWSProvider: Provider, SSHReachable, FileListing {
   private let makeObjects: @Sendable (String) -> any ObjectStore
   private let indexes: BeaconIndexes
   let images: ImageCatalog
+  /// Until when the addresses hold that an instance was given last, by token.
+  let renewals = Mutex<[String: Timestamp]>([:])
 
   /// - Parameter objects: gives access to a bucket by its name.
   package init(

@@ -23,6 +23,8 @@ package struct AWSProviderSettings: Sendable, Hashable {
   package var maximumPrice: HourlyPrice?
   package var sync = SyncSettings()
   package var heartbeatInterval: Duration = .seconds(15)
+  /// How often an instance looks for orders.
+  package var controlInterval: Duration = .seconds(15)
   package var grace: Duration = .seconds(10)
   /// How many offers are tried one after the other.
   package var tries = 12
