@@ -49,7 +49,8 @@ enum RaiseBenchmark {
     Alert(
       id: "alert-\(index)", rule: .heartbeatLost, severity: .warning, at: now(), job: nil, title: "Alert \(index)",
       facts: [Alert.Fact("Job", "a1b2c3d4 (water)"), Alert.Fact("What", "no heartbeat for 5m")], nextCommand: nil,
-      channels: status == .resolved ? [] : channel.split(separator: ",").map(String.init), status: status, condition: "condition-\(index)",
+      channels: status == .resolved ? [] : channel.split(separator: ",").map(String.init), status: status,
+      condition: "condition-\(index)",
       labels: ["rule": "heartbeat_lost"])
   }
 }
