@@ -116,7 +116,7 @@ let package = Package(
       name: "TestSupport",
       dependencies: ["JobModel", "JobStore", "ProviderKit", "Notifiers", "Monitor"],
       exclude: ["Servers"]),
-    .testTarget(name: "EndToEndTests", dependencies: ["TestSupport"], path: "Tests/EndToEnd"),
+    .testTarget(name: "EndToEndTests", dependencies: ["JobModel", "TestSupport"], path: "Tests/EndToEnd"),
 
     // Benchmarks: no part of the program; run by Scripts/bench. Here because they use what is internal to the package.
     .executableTarget(

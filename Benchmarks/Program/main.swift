@@ -9,7 +9,7 @@ let usage = """
          benchmarks supervise PATH
          benchmarks update PATH WRITERS SECONDS
          benchmarks alert PATH ALERTS
-         benchmarks raise PATH ALERTS CHANNEL SECONDS firing|ended
+         benchmarks raise PATH ALERTS CHANNEL,… SECONDS firing|ended
          benchmarks mail PORT
   """
 

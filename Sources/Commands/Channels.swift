@@ -1,18 +1,36 @@
 internal import Configuration
 internal import JobModel
 package import Notifiers
+internal import Synchronization
 internal import Transport
 
 /// Makes the notifiers of config.json. A channel that can't be made (its secret is missing) says so when it is used.
 enum Channels {
-  /// The clients that all channels share; they start no thread before the first message.
-  struct Clients: Sendable {
+  /// What the channels send by; no thread starts before the first message.
+  ///
+  /// HTTP has one client for all. A mail client sends one message after the other, so each channel has its own: a mail
+  /// server that hangs delays no other.
+  final class Clients: Sendable {
     let http = HTTPClient()
-    let smtp = SMTPClient()
+    private let mail = Mutex<[String: SMTPClient]>([:])
+
+    /// The same one for a channel's name, also after the configuration was read anew.
+    func smtp(for channel: String) -> SMTPClient {
+      mail.withLock { clients in
+        if let client = clients[channel] { return client }
+        let client = SMTPClient()
+        clients[channel] = client
+        return client
+      }
+    }
 
     func shutdown() async {
-      await http.shutdown()
-      await smtp.shutdown()
+      let mail = mail.withLock { Array($0.values) }
+      await withDiscardingTaskGroup { group in
+        group.addTask { [http] in await http.shutdown() }
+        // Each may take a second to let go of a server that hangs.
+        for client in mail { group.addTask { await client.shutdown() } }
+      }
     }
   }
 
@@ -29,7 +47,7 @@ enum Channels {
       do {
         let settings = try await settings(channel, environment: context.environment)
         let notifier = try makeNotifier(
-          name: channel.name, settings: settings, http: clients.http, smtp: clients.smtp)
+          name: channel.name, settings: settings, http: clients.http, smtp: clients.smtp(for: channel.name))
         let templates = try templates(channel, context.settings.alerts.templates)
         notifiers.append(templates.isEmpty ? notifier : TemplatedNotifier(notifier, templates: templates))
       } catch {
