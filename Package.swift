@@ -99,7 +99,7 @@ let package = Package(
     .target(
       name: "Commands",
       dependencies: [
-        "JobModel", "JobStore", "ProviderKit", "ResultSync", "LocalProvider", "Notifiers", "Transport",
+        "JobModel", "JobStore", "ProviderKit", "ResultSync", "LocalProvider", "AWSProvider", "Notifiers", "Transport",
         "Configuration", "Monitor",
         log,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
