@@ -58,6 +58,18 @@ let package = Package(
     .target(name: "LocalProvider", dependencies: ["ProviderKit", "JobModel", log]),
     .testTarget(name: "LocalProviderTests", dependencies: ["LocalProvider", "TestSupport"]),
 
+    // Amazon Web Services: signed calls, credentials, S3, staging.
+    .target(
+      name: "AWSProvider",
+      dependencies: [
+        "ProviderKit", "JobModel", "Transport", log, .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "Subprocess", package: "swift-subprocess"),
+      ]),
+    .testTarget(
+      name: "AWSProviderTests",
+      dependencies: ["AWSProvider", "ProviderKit", "JobModel", "Transport", "TestSupport", log],
+      exclude: ["botocore"]),
+
     // One file a channel; formats are pure functions from an alert to a request.
     .target(
       name: "Notifiers",

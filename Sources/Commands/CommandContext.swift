@@ -258,6 +258,16 @@ package struct CommandContext: Sendable {
     return try await store.holders().first { $0.role == .watch && $0.expiresAt >= now }
   }
 
+  // MARK: Costs
+
+  /// What all jobs together have cost today and this month, in this machine's time zone, and cost now.
+  func spend(_ store: any Store, at now: Timestamp) async throws(StoreError) -> Spend {
+    let periods = SpendPeriod.Kind.allCases.map { SpendPeriod($0, around: now) { LocalZone.offset(at: $0) } }
+    let start = periods.map(\.start).min() ?? now
+    let items = try await store.charges(since: start).map { $0.item(billing: Self.billing(of: $0.provider)) }
+    return Spend(items, periods: periods, now: now)
+  }
+
   // MARK: Jobs
 
   /// The job that an id or its beginning names.

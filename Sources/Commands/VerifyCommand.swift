@@ -103,12 +103,11 @@ enum ResultsDamage {
       message: "\(verdict.damaged.count) of \(manifest.files.count) files are missing on the remote or different: "
         + verdict.damaged.prefix(5).joined(separator: ", "),
       key: String(manifest.seq))
-    guard !policy.channels.isEmpty, let alert = policy.alert(for: event, job: job, billing: context.billing(job)) else {
-      return
-    }
+    let alerts = policy.alerts(for: event, job: job, billing: context.billing(job))
+    guard !policy.channels.isEmpty, !alerts.isEmpty else { return }
     let store = try await context.openExisting()
     do {
-      try await store.raise([alert], at: event.at)
+      try await store.raise(alerts, at: event.at)
     } catch {
       await store.close()
       throw error

@@ -65,12 +65,14 @@ struct Watch {
       store: store, owner: context.makeOwner(.watch), logger: logger, hooks: hooks)
     let health = WatcherHealth(
       context: context, store: store, http: clients.http, logger: logger,
+      policy: { supervisionContext.policy.alerts },
       isWell: { (try? await store.holders()) != nil })
     let supervision = Supervision(
       context: supervisionContext, dispatcher: dispatcher,
       options: context.supervisionOptions(.watch, .all),
       housekeeping: {
         await health.lookAtDisk()
+        await health.lookAtSpend()
         _ = try await store.checkpoint()
       })
     // Before the lease, so that no signal finds nobody listening.

@@ -6,12 +6,15 @@ internal import Logging
 internal import Monitor
 internal import Transport
 
-/// What the watcher does for its own health: it looks at its disk, and says to a service outside that it lives.
+/// What the watcher does beside supervision: it looks at its disk and at what all jobs cost together, and says to a
+/// service outside that it lives.
 struct WatcherHealth: Sendable {
   let context: CommandContext
   let store: any Store
   let http: HTTPClient
   let logger: Logger
+  /// The rules in force, which may be read again while the watcher runs.
+  let policy: @Sendable () -> AlertPolicy
   /// Whether the store takes changes; a watcher that can't remember anything is not well.
   let isWell: @Sendable () async -> Bool
 
@@ -29,12 +32,27 @@ struct WatcherHealth: Sendable {
     do {
       let isFiring = try await store.firingAlerts().contains { $0.alert.condition == "watcher-disk" }
       guard isLow != isFiring,
-        let alert = context.settings.alertPolicy.watcherDisk(
+        let alert = policy().watcherDisk(
           path: context.databasePath, free: free, isLow: isLow, at: context.clock.now())
       else { return }
       try await store.raise([alert], at: alert.at)
     } catch {
       logger.error("Alert could not be written", metadata: ["error": "\(error)"])
+    }
+  }
+
+  /// Looks at what all jobs together have cost and cost now, and tells what the rules make of it.
+  func lookAtSpend() async {
+    let policy = policy()
+    guard policy.watchesSpend else { return }
+    do {
+      let now = context.clock.now()
+      let spend = try await context.spend(store, at: now)
+      let firing = try await store.firingAlerts().map(\.alert)
+      let alerts = policy.alerts(for: spend, firing: firing, now: now)
+      if !alerts.isEmpty { try await store.raise(alerts, at: now) }
+    } catch {
+      logger.error("Spend could not be looked at", metadata: ["error": "\(error)"])
     }
   }
 

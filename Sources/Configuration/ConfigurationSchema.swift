@@ -10,6 +10,8 @@ package enum ConfigurationSchema {
       Schema.Field("azure", .object(azure), "Azure virtual machines."),
       Schema.Field("docker", .object(docker), "Running the calculation in a container."),
       Schema.Field("local", .object(local), "Instances that are processes of this machine."),
+      Schema.Field(
+        "recovery", .object(recovery), "What becomes of a job whose instance was taken back by its provider."),
       Schema.Field("store", .object(store), "Where jobs are remembered."),
       Schema.Field("watch", .object(watch), "How closely `cloudjobs watch` looks, and when it gives up."),
       Schema.Field("sync", .object(sync), "Bringing results to Google Drive."),
@@ -22,7 +24,7 @@ package enum ConfigurationSchema {
     ]))
 
   /// Sections that are checked and kept, and that nothing in this version reads.
-  static let withoutEffect: Set = ["hardware", "aws", "gcp", "azure", "docker"]
+  static let withoutEffect: Set = ["gcp", "azure", "docker"]
 
   // MARK: The sections of the Python tool
 
@@ -33,7 +35,9 @@ package enum ConfigurationSchema {
       Schema.Field("max_vcpu", .integer(1...4096), "The most virtual processors."),
       Schema.Field("min_memory_gb", .number(0...65_536), "The least memory, in GiB."),
       Schema.Field("max_memory_gb", .number(0...65_536), "The most memory, in GiB."),
-      Schema.Field("architecture", .text(.choice(["x86_64", "arm64"])), "The processors' instruction set."),
+      Schema.Field(
+        "architecture", .text(.choice(["x86_64", "arm64"])), "The processors' instruction set; otherwise x86_64."),
+      Schema.Field("min_gpus", .integer(0...64), "The fewest GPUs; otherwise machines without any."),
       Schema.Field("basis_set", .text(.line), "The basis set of a job that names none."),
       Schema.Field("executable", .text(.line), "The program of a job that names none."),
     ])
@@ -51,8 +55,16 @@ package enum ConfigurationSchema {
       Schema.Field("ami_id", .text(.line), "The machine image."),
       Schema.Field(
         "rclone_config_secret", .text(.line),
-        "The name (not the content) of the secret in Secrets Manager that holds rclone.conf."),
+        "The name (not the content) of the secret in Secrets Manager that holds rclone.conf; it is read by `iam_role`."),
+      Schema.Field(
+        "rclone_config_file", .text(.path),
+        "The rclone.conf on this machine that instances get where no secret is named; otherwise rclone's own."),
       Schema.Field("profile", .text(.line), "The profile of the AWS credentials."),
+      Schema.Field("disk_gb", .integer(1...16_384), "The size of the root disk in GiB; otherwise the image's."),
+      Schema.Field(
+        "leaked", .text(.choice(["terminate", "alert"])),
+        "What happens to an instance of ours that no open job needs: it is ended and told (`terminate`, the default), or only told."
+      ),
       maxPrice,
     ])
 
@@ -142,6 +154,16 @@ package enum ConfigurationSchema {
     Schema.Field(
       "ssh_host_key", .text(.path), standard: "/etc/ssh/ssh_host_ed25519_key.pub",
       "The file with the public host key of that server."),
+  ])
+
+  static let recovery = Schema.Fields([
+    Schema.Field(
+      "max_attempts", .integer(1...100), standard: .integer(1),
+      "Instances that a job may use, one after the other; with 1 it fails when the first one is taken back. The next one "
+        + "goes on from the results that were copied. Short: `run --max-attempts`."),
+    Schema.Field(
+      "zones", .text(.choice(RecoveryRule.Zones.allCases.map(\.rawValue))), standard: "other",
+      "Where the next instance is looked for: `other` zones first, or in any (`same`)."),
   ])
 
   static let store = Schema.Fields([
@@ -264,6 +286,20 @@ package enum ConfigurationSchema {
       "idle_after", .duration(.seconds(10)...hours(720)),
       "A calculation that uses less than `idle_percent` of a core for so long is worth an alert; without it never."),
     Schema.Field("idle_percent", .integer(1...100), standard: .integer(5), "See `idle_after`."),
+    Schema.Field(
+      "stuck_after", .duration(.seconds(10)...hours(720)),
+      "A calculation that has written nothing for so long, to its output or into its folder, is worth an alert; without "
+        + "it never."),
+    Schema.Field(
+      "spend_per_day", .list(.money, atLeast: 0), standard: .array([]),
+      "Amounts of dollars that all jobs together may cost in a day of this machine's time zone before it is worth an "
+        + "alert."),
+    Schema.Field(
+      "spend_per_month", .list(.money, atLeast: 0), standard: .array([]), "The same in a calendar month."),
+    Schema.Field("spend_rate", .price, "Dollars an hour that all jobs together may cost before it is worth an alert."),
+    Schema.Field(
+      "overrides", .list(.object(override), atLeast: 0), standard: .array([]),
+      "What differs for some jobs; of several that fit, a later one has the last word."),
     duration(
       "group_wait", .zero, .zero...hours(1), "How long the first of several alerts waits for the others."),
     Schema.Field(
@@ -296,6 +332,30 @@ package enum ConfigurationSchema {
 
   /// The rules that people can set: all but those that this program makes by itself.
   package static let settableRules = AlertRule.allCases.filter { ![.test, .digest, .channelUnusable].contains($0) }
+
+  private static let override = Schema.Fields([
+    Schema.Field(
+      "match", .map(keys: .line, values: .text(.line), sensitiveKeys: false), required: true,
+      "What the job must be, each: `job`, `name`, `provider`, or `tag.NAME`; `*` stands for any text."),
+    Schema.Field("rules", .object(overriddenRules), "Keys of `rules` that differ."),
+    Schema.Field("cost_thresholds", .list(.money, atLeast: 0), "Instead of the general ones."),
+    Schema.Field("price_factor", .number(1.01...1000), "Instead of the general one."),
+    Schema.Field("idle_after", .duration(.seconds(10)...hours(720)), "Instead of the general one."),
+    Schema.Field("idle_percent", .integer(1...100), "Instead of the general one."),
+    Schema.Field("stuck_after", .duration(.seconds(10)...hours(720)), "Instead of the general one."),
+  ])
+
+  private static let overriddenRules = Schema.Fields(
+    settableRules.map { rule in
+      Schema.Field(
+        rule.rawValue,
+        .object(
+          Schema.Fields([
+            Schema.Field("enabled", .boolean, "Whether the rule makes alerts."),
+            Schema.Field("severity", .text(.choice(Alert.Severity.allCases.map(\.rawValue))), "How urgent they are."),
+            Schema.Field("channels", .list(.text(.name), atLeast: 0), "The notifiers that carry them."),
+          ])), meaning(rule))
+    })
 
   /// What may have templates of its own.
   private static let templateKey: TextRule = {
@@ -334,7 +394,14 @@ package enum ConfigurationSchema {
 
   private static func meaning(_ rule: AlertRule) -> String {
     switch rule {
-    case .jobFailed: "A calculation failed, was preempted, or its instance vanished."
+    case .jobFailed: "A calculation failed, or its instance vanished."
+    case .jobPreempted: "An instance was taken back by its provider."
+    case .jobStuck: "A calculation has written nothing for `stuck_after`."
+    case .spendPerDay: "All jobs together have cost one of `spend_per_day` in a day."
+    case .spendPerMonth: "All jobs together have cost one of `spend_per_month` in a month."
+    case .spendForecast: "At the present rate the next of these amounts will be reached within the day or month."
+    case .spendRate: "All jobs together cost more than `spend_rate`."
+    case .instanceLeaked: "An instance runs that no open job needs."
     case .launchFailed: "An instance could not be launched."
     case .jobCompleted: "A calculation ended well."
     case .jobTerminated: "A job was ended by someone or by a limit."

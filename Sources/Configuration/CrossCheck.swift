@@ -23,21 +23,45 @@ struct CrossCheck {
 
   /// A channel that no notifier has would lose alerts in silence.
   private func channels(_ check: inout SchemaCheck) {
-    let names = (layers.document["notifiers"]?.members ?? []).map(\.key)
     for rule in ConfigurationSchema.settableRules {
       let path = "alerts.rules.\(rule.rawValue).channels"
-      guard let entry = layers.entries[path] else { continue }
-      for (index, item) in (entry.node.items ?? []).enumerated() {
-        guard let name = item.string, TextRule.name.problem(name) == nil, !names.contains(name) else { continue }
-        let known = names.map(Wording.bare).prefix(20).joined(separator: ", ")
-        let remedy =
-          names.isEmpty
-          ? "none is configured; add it under notifiers"
-          : Wording.nearest(to: name, in: names).map { "did you mean \($0)?" } ?? "one of \(known)"
-        check.add(
-          "\(place(path))[\(index)]", "\(Wording.quoted(name)) is not the name of a notifier; \(remedy)",
-          at: item.position)
+      if let entry = layers.entries[path] { channels(entry.node, place(path), &check) }
+    }
+    guard let overrides = layers.entries["alerts.overrides"] else { return }
+    for (index, override) in (overrides.node.items ?? []).enumerated() {
+      let path = "\(place("alerts.overrides"))[\(index)]"
+      for member in override["rules"]?.members ?? [] {
+        if let node = member.node["channels"] { channels(node, "\(path).rules.\(member.key).channels", &check) }
       }
+      matches(override["match"], "\(path).match", &check)
+    }
+  }
+
+  private func channels(_ list: JSONNode, _ path: String, _ check: inout SchemaCheck) {
+    let names = (layers.document["notifiers"]?.members ?? []).map(\.key)
+    for (index, item) in (list.items ?? []).enumerated() {
+      guard let name = item.string, TextRule.name.problem(name) == nil, !names.contains(name) else { continue }
+      let known = names.map(Wording.bare).prefix(20).joined(separator: ", ")
+      let remedy =
+        names.isEmpty
+        ? "none is configured; add it under notifiers"
+        : Wording.nearest(to: name, in: names).map { "did you mean \($0)?" } ?? "one of \(known)"
+      check.add(
+        "\(path)[\(index)]", "\(Wording.quoted(name)) is not the name of a notifier; \(remedy)", at: item.position)
+    }
+  }
+
+  /// An override that fits every job, or none ever, is a mistake.
+  private func matches(_ node: JSONNode?, _ path: String, _ check: inout SchemaCheck) {
+    guard let node, let members = node.members else { return }
+    if members.isEmpty {
+      check.add(path, "names nothing; what holds for every job stands in alerts itself", at: node.position)
+    }
+    for member in members {
+      let isTag = member.key.hasPrefix("tag.") && member.key.count > 4
+      guard !isTag, !["job", "name", "provider"].contains(member.key) else { continue }
+      check.add(
+        "\(path).\(member.key)", "is no label of a job; one of job, name, provider, tag.NAME", at: member.node.position)
     }
   }
 

@@ -9,6 +9,7 @@ package struct Settings: Sendable, Equatable {
   package var azure: Section
   package var docker: Section
   package var local: Local
+  package var recovery: RecoveryRule
   package var store: Store
   package var watch: Watch
   package var sync: Sync
@@ -32,6 +33,7 @@ package struct Settings: Sendable, Equatable {
     package func string(_ key: String) -> String? { values[key]?.string }
     package func strings(_ key: String) -> [String] { values[key]?.array?.compactMap(\.string) ?? [] }
     package func bool(_ key: String) -> Bool? { values[key]?.bool }
+    package func integer(_ key: String) -> Int? { values[key]?.double.map { Int($0) } }
     package func double(_ key: String) -> Double? { values[key]?.double }
   }
 
@@ -115,6 +117,12 @@ package struct Settings: Sendable, Equatable {
     package var priceFactor: Double
     package var idleAfter: Duration?
     package var idlePercent: Int
+    package var stuckAfter: Duration?
+    /// Ascending.
+    package var spendPerDay: [Money]
+    package var spendPerMonth: [Money]
+    package var spendRate: HourlyPrice?
+    package var overrides: [AlertPolicy.Override]
     package var groupWait: Duration
     package var digestOver: Int
     package var repeatAfter: Duration?
@@ -138,6 +146,10 @@ extension Settings {
     policy.priceFactor = alerts.priceFactor
     policy.idleAfter = alerts.idleAfter
     policy.idlePercent = alerts.idlePercent
+    policy.stuckAfter = alerts.stuckAfter
+    policy.spend = [.day: alerts.spendPerDay, .month: alerts.spendPerMonth].filter { !$0.value.isEmpty }
+    policy.spendRate = alerts.spendRate
+    policy.overrides = alerts.overrides
     return policy
   }
 

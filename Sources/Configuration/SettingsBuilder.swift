@@ -13,7 +13,8 @@ struct SettingsBuilder {
   mutating func build(warnings: [Mistake]) -> Settings {
     Settings(
       hardware: section("hardware"), aws: section("aws"), gcp: section("gcp"), azure: section("azure"),
-      docker: section("docker"), local: local(), store: store(), watch: watch(), sync: sync(), ssh: ssh(),
+      docker: section("docker"), local: local(), recovery: recovery(), store: store(), watch: watch(), sync: sync(),
+      ssh: ssh(),
       alerts: alerts(),
       notifiers: notifiers(), file: layers.file, values: layers.values, warnings: warnings)
   }
@@ -43,6 +44,12 @@ struct SettingsBuilder {
       configFile: layers.entries["ssh.config_file"]?.node.string,
       acceptsNewHostKeys: text("ssh.host_keys") == "accept_new", connectTimeout: duration("ssh.connect_timeout"),
       persist: duration("ssh.persist"))
+  }
+
+  private mutating func recovery() -> RecoveryRule {
+    RecoveryRule(
+      maxAttempts: read("recovery.max_attempts", 1) { ValueReader.integer($0, 1...Int.max) },
+      zones: RecoveryRule.Zones(rawValue: text("recovery.zones")) ?? .other)
   }
 
   private mutating func store() -> Settings.Store {
@@ -99,6 +106,12 @@ struct SettingsBuilder {
       priceFactor: read("alerts.price_factor", 1.5) { ValueReader.number($0, 1...Double.greatestFiniteMagnitude) },
       idleAfter: layers.entries["alerts.idle_after"] == nil ? nil : duration("alerts.idle_after"),
       idlePercent: read("alerts.idle_percent", 5) { ValueReader.integer($0, 1...100) },
+      stuckAfter: layers.entries["alerts.stuck_after"] == nil ? nil : duration("alerts.stuck_after"),
+      spendPerDay: list("alerts.spend_per_day", ValueReader.money).sorted(),
+      spendPerMonth: list("alerts.spend_per_month", ValueReader.money).sorted(),
+      spendRate: layers.entries["alerts.spend_rate"] == nil
+        ? nil : read("alerts.spend_rate", .zero, ValueReader.price),
+      overrides: list("alerts.overrides") { .value(Self.override($0)) },
       groupWait: duration("alerts.group_wait"),
       digestOver: read("alerts.digest_over", 20) { ValueReader.integer($0, 0...Int.max) },
       repeatAfter: layers.entries["alerts.repeat_after"] == nil ? nil : duration("alerts.repeat_after"),
@@ -115,6 +128,29 @@ struct SettingsBuilder {
       if let node = written?[rule.rawValue] { templates.rules[rule] = MessageTexts(node) }
     }
     return templates
+  }
+
+  /// The check has seen that every value fits its key.
+  private static func override(_ node: JSONNode) -> AlertPolicy.Override {
+    func value<Value>(_ node: JSONNode?, _ reader: (JSONNode) -> Reading<Value>) -> Value? {
+      guard let node, case .value(let value) = reader(node) else { return nil }
+      return value
+    }
+    let match = (node["match"]?.members ?? []).map { ($0.key, $0.node.string ?? "") }
+    var override = AlertPolicy.Override(match: Dictionary(match) { _, last in last })
+    for rule in ConfigurationSchema.settableRules {
+      guard let change = node["rules"]?[rule.rawValue] else { continue }
+      override.rules[rule] = AlertPolicy.Override.Change(
+        enabled: value(change["enabled"], ValueReader.boolean),
+        severity: change["severity"]?.string.flatMap(Alert.Severity.init),
+        channels: change["channels"]?.items?.compactMap(\.string))
+    }
+    override.costThresholds = node["cost_thresholds"]?.items?.compactMap { value($0, ValueReader.money) }.sorted()
+    override.priceFactor = value(node["price_factor"]) { ValueReader.number($0, 1...Double.greatestFiniteMagnitude) }
+    override.idleAfter = value(node["idle_after"], anyDuration)
+    override.idlePercent = value(node["idle_percent"]) { ValueReader.integer($0, 1...100) }
+    override.stuckAfter = value(node["stuck_after"], anyDuration)
+    return override
   }
 
   private mutating func quietHours() -> [QuietHours] {

@@ -23,6 +23,14 @@ package struct AlertPolicy: Sendable, Hashable {
   /// An instance whose calculation has used less than `idlePercent` of one core for so long is worth one; nil never.
   package var idleAfter: Duration?
   package var idlePercent: Int = 5
+  /// A calculation that has written nothing for so long is worth one; nil never.
+  package var stuckAfter: Duration?
+  /// Amounts that all jobs together may cost in a calendar day or month before it is worth an alert, ascending.
+  package var spend: [SpendPeriod.Kind: [Money]] = [:]
+  /// What all jobs together may cost an hour before it is worth one; nil for any price.
+  package var spendRate: HourlyPrice?
+  /// What differs for some jobs; a later one has the last word.
+  package var overrides: [Override] = []
 
   package init(
     rules: [AlertRule: Setting] = [:], channels: [String] = [], costThresholds: [Money] = []
@@ -34,10 +42,11 @@ package struct AlertPolicy: Sendable, Hashable {
 
   package static func defaultSetting(_ rule: AlertRule) -> Setting {
     switch rule {
-    case .jobFailed, .launchFailed, .budgetReached, .finalSyncIncomplete, .resultsDamaged, .channelUnusable:
+    case .jobFailed, .launchFailed, .budgetReached, .finalSyncIncomplete, .resultsDamaged, .channelUnusable,
+      .instanceLeaked:
       Setting(enabled: true, severity: .critical)
-    case .heartbeatLost, .providerUnreachable, .costThreshold, .syncFailing, .syncStale, .priceRise, .instanceIdle,
-      .watcherDisk:
+    case .jobPreempted, .heartbeatLost, .providerUnreachable, .costThreshold, .syncFailing, .syncStale, .priceRise,
+      .instanceIdle, .jobStuck, .watcherDisk, .spendPerDay, .spendPerMonth, .spendForecast, .spendRate:
       Setting(enabled: true, severity: .warning)
     case .jobCompleted, .jobTerminated: Setting(enabled: false, severity: .info)
     case .test, .digest: Setting(enabled: true, severity: .info)
@@ -52,8 +61,9 @@ package struct AlertPolicy: Sendable, Hashable {
     case .heartbeatBack: [.heartbeatLost]
     case .syncRecovered: [.syncFailing, .syncStale]
     case .instanceBusy: [.instanceIdle]
+    case .jobMoving: [.jobStuck]
     // What can't be true of an instance that is gone.
-    case .instanceGone: [.heartbeatLost, .syncFailing, .syncStale, .instanceIdle]
+    case .instanceGone: [.heartbeatLost, .syncFailing, .syncStale, .instanceIdle, .jobStuck]
     default: []
     }
   }
@@ -61,7 +71,8 @@ package struct AlertPolicy: Sendable, Hashable {
   /// Whether a rule's alerts hold until something ends them.
   package static func lasts(_ rule: AlertRule) -> Bool {
     switch rule {
-    case .heartbeatLost, .syncFailing, .syncStale, .instanceIdle, .providerUnreachable, .watcherDisk, .channelUnusable:
+    case .heartbeatLost, .syncFailing, .syncStale, .instanceIdle, .jobStuck, .providerUnreachable, .watcherDisk,
+      .channelUnusable, .spendForecast, .spendRate, .instanceLeaked:
       true
     default: false
     }
@@ -70,7 +81,7 @@ package struct AlertPolicy: Sendable, Hashable {
   /// The rule that an event falls under, if any.
   package static func rule(for event: Event) -> AlertRule? {
     switch event.kind {
-    case .failed: .jobFailed
+    case .failed: event.reason == .preempted ? .jobPreempted : .jobFailed
     case .launchFailed: .launchFailed
     case .completed: .jobCompleted
     case .terminated: .jobTerminated
@@ -83,13 +94,19 @@ package struct AlertPolicy: Sendable, Hashable {
     case .resultsDamaged: .resultsDamaged
     case .priceRise: .priceRise
     case .instanceIdle: .instanceIdle
+    case .jobStuck: .jobStuck
     default: nil
     }
   }
 
   /// What `event` makes: an alert, or the ends of earlier ones. `job` is the job after the event.
   package func alerts(for event: Event, job: Job, billing: BillingRule) -> [Alert] {
-    let ends = Self.resolved(by: event).filter { event.kind != .instanceGone || Self.mayFire($0, job) }.map { rule in
+    let policy = effective(for: job)
+    return policy.ends(event, job, billing) + (policy.alert(for: event, job: job, billing: billing).map { [$0] } ?? [])
+  }
+
+  private func ends(_ event: Event, _ job: Job, _ billing: BillingRule) -> [Alert] {
+    Self.resolved(by: event).filter { event.kind != .instanceGone || Self.mayFire($0, job) }.map { rule in
       Alert(
         id: "\(Self.condition(rule, event))-resolved", rule: rule, severity: .info, at: event.at, job: job.id,
         title: "Job \(job.spec.name) (\(job.id)): \(Self.ended(rule, by: event))",
@@ -99,7 +116,6 @@ package struct AlertPolicy: Sendable, Hashable {
         ], nextCommand: nil, channels: [], status: .resolved, condition: Self.condition(rule, event),
         labels: labels(rule, job), details: details(event, job, job.cost(at: event.at, rule: billing)))
     }
-    return ends + (alert(for: event, job: job, billing: billing).map { [$0] } ?? [])
   }
 
   /// Whether an alert of this rule may be open for a job's instance.
@@ -108,6 +124,7 @@ package struct AlertPolicy: Sendable, Hashable {
     case .heartbeatLost: job.attempt.heartbeatLost
     case .syncFailing, .syncStale: job.crossed.contains { $0.hasPrefix("sync_") }
     case .instanceIdle: job.crossed.contains("idle")
+    case .jobStuck: job.crossed.contains("stuck")
     default: false
     }
   }
@@ -125,16 +142,13 @@ package struct AlertPolicy: Sendable, Hashable {
   }
 
   private func labels(_ rule: AlertRule, _ job: Job) -> [String: String] {
-    var labels = [
-      "rule": rule.rawValue, "severity": setting(rule).severity.rawValue, "job": job.id.rawValue,
-      "name": job.spec.name, "provider": job.provider.rawValue,
-    ]
-    for (key, value) in job.spec.tags { labels["tag.\(key)"] = value }
+    var labels = job.labels
+    labels["rule"] = rule.rawValue
+    labels["severity"] = setting(rule).severity.rawValue
     return labels
   }
 
-  /// The alert that `event` makes, or nil. `job` is the job after the event.
-  package func alert(for event: Event, job: Job, billing: BillingRule) -> Alert? {
+  private func alert(for event: Event, job: Job, billing: BillingRule) -> Alert? {
     guard let rule = Self.rule(for: event) else { return nil }
     let setting = setting(rule)
     guard setting.enabled else { return nil }
@@ -178,61 +192,12 @@ package struct AlertPolicy: Sendable, Hashable {
 
   /// An alert as the rule would make it, to see what becomes of it.
   package func sample(_ rule: AlertRule, job: Job?, at now: Timestamp) -> Alert {
-    let setting = setting(rule)
+    let policy = job.map(effective(for:)) ?? self
+    let setting = policy.setting(rule)
     return Alert(
       id: "sample", rule: rule, severity: setting.severity, at: now, job: job?.id, title: rule.rawValue, facts: [],
       nextCommand: nil, channels: setting.channels ?? channels, status: Self.lasts(rule) ? .firing : .event,
-      labels: job.map { labels(rule, $0) } ?? ["rule": rule.rawValue, "severity": setting.severity.rawValue])
-  }
-
-  /// The disk of the database has less room than it needs, or has enough again.
-  package func watcherDisk(path: String, free: Int64, isLow: Bool, at now: Timestamp) -> Alert? {
-    let setting = setting(.watcherDisk)
-    guard setting.enabled || !isLow else { return nil }
-    return Alert(
-      id: "watcher-disk-\(now.rawValue)", rule: .watcherDisk, severity: setting.severity, at: now, job: nil,
-      title: isLow
-        ? "The disk of the watcher is nearly full: \(free / 1_000_000) MB are left"
-        : "The disk of the watcher has room again",
-      facts: [
-        Alert.Fact("Database", path), Alert.Fact("Free", "\(free / 1_000_000) MB"),
-        Alert.Fact("What follows", "on a full disk no job can be started, and nothing that happens is remembered"),
-      ], nextCommand: nil, channels: isLow ? setting.channels ?? channels : [], status: isLow ? .firing : .resolved,
-      condition: "watcher-disk",
-      labels: ["rule": AlertRule.watcherDisk.rawValue, "severity": setting.severity.rawValue])
-  }
-
-  /// The end of the alert that a provider does not answer.
-  package func providerReachable(_ provider: ProviderName, now: Timestamp) -> Alert {
-    Alert(
-      id: "provider-\(provider.rawValue)-unreachable-resolved", rule: .providerUnreachable, severity: .info, at: now,
-      job: nil, title: "Provider \(provider) answers again", facts: [Alert.Fact("Provider", provider.rawValue)],
-      nextCommand: nil, channels: [], status: .resolved, condition: "provider-\(provider.rawValue)-unreachable",
-      labels: ["rule": AlertRule.providerUnreachable.rawValue, "provider": provider.rawValue])
-  }
-
-  /// The alert that a provider has not answered since `since`, whichever jobs wait for it.
-  package func providerUnreachable(
-    _ provider: ProviderName, since: Timestamp, now: Timestamp, waiting: Int, message: String
-  ) -> Alert? {
-    let setting = setting(.providerUnreachable)
-    guard setting.enabled else { return nil }
-    let age = DurationText.short(now - since)
-    return Alert(
-      id: "provider-\(provider.rawValue)-unreachable-\(since.rawValue)", rule: .providerUnreachable,
-      severity: setting.severity, at: now, job: nil,
-      title: "Provider \(provider) has not answered for \(age)",
-      facts: [
-        Alert.Fact("Provider", provider.rawValue), Alert.Fact("Since", since.iso8601()),
-        Alert.Fact("Error", message), Alert.Fact("Jobs waiting", String(waiting)),
-        Alert.Fact("Done by itself", "no job changed its state; asking goes on"),
-      ],
-      nextCommand: "cloudjobs doctor", channels: setting.channels ?? channels, status: .firing,
-      condition: "provider-\(provider.rawValue)-unreachable",
-      labels: [
-        "rule": AlertRule.providerUnreachable.rawValue, "severity": setting.severity.rawValue,
-        "provider": provider.rawValue,
-      ])
+      labels: job.map { policy.labels(rule, $0) } ?? ["rule": rule.rawValue, "severity": setting.severity.rawValue])
   }
 
   private static func title(event: Event, job: Job, cost: Money) -> String {
@@ -252,13 +217,15 @@ package struct AlertPolicy: Sendable, Hashable {
     switch rule {
     case .jobFailed: "cloudjobs logs \(id)"
     case .launchFailed, .jobCompleted, .jobTerminated: "cloudjobs status \(id) --detailed"
-    case .costThreshold, .heartbeatLost, .priceRise: "cloudjobs status \(id)"
-    case .instanceIdle: "cloudjobs logs \(id)"
+    case .jobPreempted, .costThreshold, .heartbeatLost, .priceRise: "cloudjobs status \(id)"
+    case .instanceIdle, .jobStuck: "cloudjobs logs \(id)"
     case .budgetReached: "cloudjobs terminate \(id)"
     case .syncFailing, .syncStale: "cloudjobs resync \(id)"
     case .finalSyncIncomplete: "cloudjobs resync \(id) --force"
     case .resultsDamaged: "cloudjobs verify \(id)"
-    case .providerUnreachable, .watcherDisk, .channelUnusable, .test, .digest: nil
+    case .providerUnreachable, .watcherDisk, .channelUnusable, .spendPerDay, .spendPerMonth, .spendForecast, .spendRate,
+      .instanceLeaked, .test, .digest:
+      nil
     }
   }
 }

@@ -27,12 +27,27 @@ package struct Attempt: Sendable, Hashable {
   package var syncedAt: Timestamp?
   /// How the latest copy of the results went.
   package var sync: SyncReport? {
-    get { boxedSync.value }
-    set { boxedSync = Boxed(newValue) }
+    get { rare.value?.sync }
+    set { change { $0.sync = newValue } }
   }
-  private var boxedSync = Boxed<SyncReport>.nothing
   /// What the instance's ssh server must show.
-  package var hostKey: HostKey?
+  package var hostKey: HostKey? {
+    get { rare.value?.hostKey }
+    set { change { $0.hostKey = newValue } }
+  }
+  /// In one box, since many thousand attempts are held in memory.
+  private var rare = Boxed<Rare>.nothing
+
+  private struct Rare: Sendable, Hashable {
+    var sync: SyncReport?
+    var hostKey: HostKey?
+  }
+
+  private mutating func change(_ body: (inout Rare) -> Void) {
+    var value = rare.value ?? Rare()
+    body(&value)
+    if value != rare.value ?? Rare() { rare = value == Rare() ? .nothing : .some(value) }
+  }
 
   package init(job: JobID, number: Int, requestedAt: Timestamp) {
     self.number = number

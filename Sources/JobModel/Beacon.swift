@@ -31,6 +31,8 @@ package struct Beacon: Sendable, Hashable, Codable {
   package var lastSyncAt: Int64?
   /// CPU use of the calculation since the last heartbeat, in percent of one core.
   package var cpuPercent: Int?
+  /// When the calculation last wrote something: to its output, or to a file in its folder.
+  package var progressAt: Int64?
   /// The moment at which the instance ends itself.
   package var lastMoment: Int64?
   /// The public host key of the instance's ssh server.
@@ -43,7 +45,8 @@ package struct Beacon: Sendable, Hashable, Codable {
   package init(
     version: Int = 1, job: String, attempt: Int, phase: Phase, heartbeatAt: Int64, startedAt: Int64? = nil,
     finishedAt: Int64? = nil, exitCode: Int? = nil, endedBy: String? = nil, message: String? = nil,
-    lastSyncAt: Int64? = nil, cpuPercent: Int? = nil, lastMoment: Int64? = nil, hostKey: String? = nil,
+    lastSyncAt: Int64? = nil, cpuPercent: Int? = nil, progressAt: Int64? = nil, lastMoment: Int64? = nil,
+    hostKey: String? = nil,
     sync: SyncReport? = nil, syncingSince: Int64? = nil
   ) {
     self.version = version
@@ -58,6 +61,7 @@ package struct Beacon: Sendable, Hashable, Codable {
     self.message = message
     self.lastSyncAt = lastSyncAt
     self.cpuPercent = cpuPercent
+    self.progressAt = progressAt
     self.lastMoment = lastMoment
     self.hostKey = hostKey
     self.sync = sync

@@ -6,6 +6,8 @@ package struct BillingRule: Sendable, Hashable {
   package var increment: Int64
   /// The shortest time that is billed, in seconds.
   package var minimum: Int64
+  /// A spot instance that the provider takes back before this time costs nothing; nil if it does.
+  package var freeIfPreemptedWithin: Duration?
 
   package init(increment: Int64, minimum: Int64) {
     self.increment = max(1, increment)
@@ -13,6 +15,14 @@ package struct BillingRule: Sendable, Hashable {
   }
 
   package static let perSecond = BillingRule(increment: 1, minimum: 60)
+
+  /// EC2's Linux spot instances: free if EC2 takes them back in their first hour
+  /// (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/billing-for-interrupted-spot-instances.html).
+  package static let ec2Spot: BillingRule = {
+    var rule = perSecond
+    rule.freeIfPreemptedWithin = .seconds(3600)
+    return rule
+  }()
 
   /// Seconds that are billed after `elapsed` time; a second that has begun counts whole.
   package func billedSeconds(elapsed: Duration) -> Int64 {

@@ -17,7 +17,8 @@ package enum Input: Sendable, Hashable {
   case terminateFailed(sequence: Int, String)
   /// The call that starts a copy of the results is over, well or not.
   case syncAnswered(sequence: Int)
-  case priceChanged(HourlyPrice)
+  /// The price of the instance, and since when it holds; nil for now.
+  case priceChanged(HourlyPrice, at: Timestamp? = nil)
   /// A new attempt of a failed job.
   case retry
 }

@@ -26,6 +26,9 @@ package struct Event: Sendable, Hashable {
     case priceRise = "price_rise"
     case instanceIdle = "instance_idle"
     case instanceBusy = "instance_busy"
+    /// The calculation has written nothing for long.
+    case jobStuck = "job_stuck"
+    case jobMoving = "job_moving"
     /// The last copy of the results is on the remote, checked.
     case synced
     case syncFailing = "sync_failing"

@@ -47,6 +47,13 @@ package struct Job: Sendable, Hashable, Identifiable {
     earlierCost + attempt.cost(at: now, rule: rule)
   }
 
+  /// What alerts about the job are told apart by, beside their rule and severity.
+  package var labels: [String: String] {
+    var labels = ["job": id.rawValue, "name": spec.name, "provider": provider.rawValue]
+    for (key, value) in spec.tags { labels["tag.\(key)"] = value }
+    return labels
+  }
+
   /// From creation to the end of the calculation, or to `now`.
   package func duration(at now: Timestamp) -> Duration {
     let end = endedAt ?? (state.isTerminal ? updatedAt : now)

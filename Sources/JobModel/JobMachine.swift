@@ -10,27 +10,45 @@ package struct JobMachine: Sendable {
   private var ahead: Int64 = 0
 
   /// Calls under way, by the sequence number that their answers must carry.
+  @dynamicMemberLookup
   struct Outstanding: Sendable, Hashable {
     var sequence = 0
     /// Whether the provider has said anything of the instance since this machine was made. Before that nobody knows how
     /// long it ran while nobody watched, so its cost is no news.
     var hasHeard = false
-    /// When this computer was found to have slept: what the instance kept silent before does not count.
-    var resumedAt: Timestamp?
-    /// When the launch call began, while it has not been answered.
-    var launchSince: Timestamp?
-    var find: Pending?
     var observe: Pending?
-    var terminate: Pending?
-    var sync: Pending?
     var nextPollAt: Timestamp?
-    var nextFindAt: Timestamp?
-    var nextTerminateAt: Timestamp?
-    var nextSyncAt: Timestamp?
-    /// Since when the calculation has done nothing.
-    var idleSince: Timestamp?
     /// When the row was last written for liveness only.
     var livenessCommittedAt: Timestamp?
+    /// In one box, since most of many thousand machines have none of it.
+    private var rare = Boxed<Rare>.nothing
+
+    init(sequence: Int = 0) { self.sequence = sequence }
+
+    struct Rare: Sendable, Hashable {
+      /// When this computer was found to have slept: what the instance kept silent before does not count.
+      var resumedAt: Timestamp?
+      /// When the launch call began, while it has not been answered.
+      var launchSince: Timestamp?
+      var find: Pending?
+      var terminate: Pending?
+      var sync: Pending?
+      var nextFindAt: Timestamp?
+      var nextTerminateAt: Timestamp?
+      var nextSyncAt: Timestamp?
+      /// Since when the calculation has done nothing.
+      var idleSince: Timestamp?
+    }
+
+    subscript<Value: Equatable>(dynamicMember member: WritableKeyPath<Rare, Value>) -> Value {
+      get { (rare.value ?? Rare())[keyPath: member] }
+      set {
+        var value = rare.value ?? Rare()
+        guard value[keyPath: member] != newValue else { return }
+        value[keyPath: member] = newValue
+        rare = value == Rare() ? .nothing : .some(value)
+      }
+    }
 
     struct Pending: Sendable, Hashable {
       var sequence: Int
@@ -113,7 +131,7 @@ struct Turn {
     case .terminateAccepted(let sequence): terminateAnswered(sequence, error: nil)
     case .terminateFailed(let sequence, let message): terminateAnswered(sequence, error: message)
     case .syncAnswered(let sequence): syncAnswered(sequence)
-    case .priceChanged(let price): priceChanged(price)
+    case .priceChanged(let price, let moment): priceChanged(price, at: moment)
     case .retry: retry()
     }
   }
@@ -136,6 +154,9 @@ struct Turn {
   // MARK: Small tools
 
   var job: Job { machine.job }
+
+  /// The rules of alerts for this job.
+  var alerts: AlertPolicy { policy.alerts.effective(for: job) }
 
   mutating func record(_ kind: Event.Kind, _ message: String, reason: Reason? = nil, key: String? = nil) {
     decision.events.append(

@@ -15,6 +15,8 @@ package struct JobSpec: Sendable, Hashable, Codable {
   package var maxDurationSeconds: Int64?
   /// The instance ends itself when it has been idle for long.
   package var idle: IdleRule?
+  /// How often and where the job goes on when its instance was taken back; nil for not at all.
+  package var recovery: RecoveryRule?
   /// Where results go, as an rclone destination.
   package var gdrivePath: String?
   package var s3Bucket: String?
@@ -48,6 +50,25 @@ package struct JobSpec: Sendable, Hashable, Codable {
     self.region = region
     self.tags = tags
     self.metadata = metadata
+  }
+}
+
+/// When a job that lost its instance to its provider is launched again.
+package struct RecoveryRule: Sendable, Hashable, Codable {
+  package enum Zones: String, Sendable, Hashable, CaseIterable, Codable {
+    /// Where it was.
+    case same
+    /// Anywhere that the configuration allows, the zone that took the last instance back last.
+    case other
+  }
+
+  /// All attempts of the job, the first one included.
+  package var maxAttempts: Int
+  package var zones: Zones
+
+  package init(maxAttempts: Int, zones: Zones = .other) {
+    self.maxAttempts = maxAttempts
+    self.zones = zones
   }
 }
 

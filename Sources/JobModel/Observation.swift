@@ -15,17 +15,20 @@ package enum Observation: Sendable, Hashable {
     package var endedAt: Timestamp?
     /// Why it ended, if the provider says: `preempted`, `stoppedOutside`, …
     package var endReason: Reason?
+    /// The provider's own words for it.
+    package var endMessage: String?
     package var beacon: Beacon?
 
     package init(
       state: InstanceState, publicIP: String? = nil, privateIP: String? = nil, endedAt: Timestamp? = nil,
-      endReason: Reason? = nil, beacon: Beacon? = nil
+      endReason: Reason? = nil, endMessage: String? = nil, beacon: Beacon? = nil
     ) {
       self.state = state
       self.publicIP = publicIP
       self.privateIP = privateIP
       self.endedAt = endedAt
       self.endReason = endReason
+      self.endMessage = endMessage
       self.beacon = beacon
     }
   }

@@ -10,6 +10,8 @@ package enum Reason: String, Sendable, Hashable, CaseIterable, Codable {
   case preempted
   case heartbeatLost = "heartbeat_lost"
   case instanceVanished = "instance_vanished"
+  /// The machine switched itself off without a word.
+  case shutDown = "shut_down"
   // Ends that somebody or something wanted.
   case userRequest = "user_request"
   case budget
@@ -32,6 +34,7 @@ package enum Reason: String, Sendable, Hashable, CaseIterable, Codable {
     case .preempted: "the instance was preempted"
     case .heartbeatLost: "the instance stopped reporting"
     case .instanceVanished: "the instance vanished"
+    case .shutDown: "the machine switched itself off"
     case .userRequest: "terminated on request"
     case .budget: "the budget was reached"
     case .maxDuration: "the maximum duration was reached"

@@ -21,8 +21,13 @@ package struct Silence: Sendable, Hashable, Identifiable {
 
   package func matches(_ alert: Alert, at now: Timestamp) -> Bool {
     guard now < until, !labels.isEmpty, alert.rule != .test else { return false }
-    return labels.allSatisfy { name, pattern in
-      alert.labels[name].map { Self.matches(Array($0.utf8), Array(pattern.utf8)) } ?? false
+    return Self.matches(alert.labels, patterns: labels)
+  }
+
+  /// Whether each of the patterns fits the label of its name; `*` stands for any text.
+  package static func matches(_ labels: [String: String], patterns: [String: String]) -> Bool {
+    patterns.allSatisfy { name, pattern in
+      labels[name].map { matches(Array($0.utf8), Array(pattern.utf8)) } ?? false
     }
   }
 

@@ -1,13 +1,14 @@
 /// Cost: thresholds are computed, not polled. The moment of the next crossing follows from the price.
 extension Turn {
-  mutating func priceChanged(_ price: HourlyPrice) {
+  /// - Parameter moment: since when it holds; nil for now.
+  mutating func priceChanged(_ price: HourlyPrice, at moment: Timestamp?) {
     guard job.attempt.isLive, let last = job.attempt.segments.last, last.price != price else { return }
-    machine.job.attempt.segments.append(PriceSegment(from: max(now, last.from), price: price))
+    machine.job.attempt.segments.append(PriceSegment(from: max(min(moment ?? now, now), last.from), price: price))
     record(.priceChanged, "\(last.price.formatted) became \(price.formatted)")
     guard let first = job.attempt.segments.first?.price, first.microdollars > 0 else { return }
     let factor = Double(price.microdollars) / Double(first.microdollars)
     // Each doubling beyond the factor is news again.
-    let step = Int((factor / policy.alerts.priceFactor).rounded(.down))
+    let step = Int((factor / alerts.priceFactor).rounded(.down))
     let key = "price-\(job.attempt.number)-\(step)"
     guard step >= 1, !job.crossed.contains(key) else { return }
     machine.job.crossed.append(key)
@@ -69,6 +70,6 @@ extension Turn {
   }
 
   private var amountThresholds: [CostThreshold] {
-    policy.alerts.costThresholds.sorted().map(CostThreshold.amount)
+    alerts.costThresholds.sorted().map(CostThreshold.amount)
   }
 }

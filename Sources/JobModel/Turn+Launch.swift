@@ -118,6 +118,15 @@ extension Turn {
     machine.outstanding.nextFindAt = now + patience()
   }
 
+  /// A job whose instance was taken back goes on in a new attempt, if its spec says so.
+  mutating func recoverIfWanted() {
+    guard job.state == .failed, let reason = job.reason, [.preempted, .capacity].contains(reason), job.wish == nil,
+      let rule = job.spec.recovery, job.attempt.number < rule.maxAttempts
+    else { return }
+    if let budget = job.budget, job.cost(at: now, rule: policy.billing) >= budget.limit { return }
+    retry()
+  }
+
   mutating func retry() {
     guard job.state == .failed, !job.attempt.isLive, job.wish == nil else { return }
     let spent = job.attempt.cost(at: now, rule: policy.billing)
@@ -125,7 +134,7 @@ extension Turn {
     guard move(to: .launching, message: "attempt \(number)") else { return }
     machine.job.earlierCost += spent
     machine.job.attempt = Attempt(job: job.id, number: number, requestedAt: now)
-    machine.job.crossed.removeAll { $0.hasPrefix("sync_") || $0 == "idle" }
+    machine.job.crossed.removeAll { $0.hasPrefix("sync_") || $0 == "idle" || $0 == "stuck" }
     machine.job.startedAt = nil
     machine.job.endedAt = nil
     machine.outstanding = .init(sequence: machine.outstanding.sequence)

@@ -21,7 +21,7 @@ extension Turn {
       let since = job.attempt.absentSince ?? now
       machine.job.attempt.absentSince = since
       if now - since >= policy.absenceConfirmation, since < now || policy.absenceConfirmation == .zero {
-        gone(endedAt: since, reason: nil)
+        gone(endedAt: since)
       }
     case .known(let report):
       noteReachable()
@@ -41,9 +41,9 @@ extension Turn {
       read(beacon)
     }
     if report.state == .terminated {
-      gone(endedAt: report.endedAt, reason: report.endReason)
-      machine.job.attempt.seenAt = now
+      gone(endedAt: report.endedAt, reason: report.endReason, message: report.endMessage, isSeen: true)
     } else {
+      checkStopped(report)
       checkHeartbeat()
       checkStaleness()
       checkShutdown()
@@ -69,6 +69,7 @@ extension Turn {
     machine.job.attempt.phase = beacon.phase
     readSync(beacon, launchedAt: launchedAt)
     noteIdleness(beacon, at: heartbeat)
+    noteProgress(beacon, launchedAt: launchedAt)
     if let started = beacon.startedAt, !job.state.isTerminal {
       let moment = clamp(Timestamp(milliseconds: started), from: launchedAt)
       if job.startedAt == nil { machine.job.startedAt = moment }
@@ -82,12 +83,12 @@ extension Turn {
 
   /// A calculation that does nothing for long has perhaps hung; whether it has, a person must say.
   private mutating func noteIdleness(_ beacon: Beacon, at heartbeat: Timestamp) {
-    guard let limit = policy.alerts.idleAfter, let cpu = beacon.cpuPercent, beacon.phase == .running, !beacon.isOver
+    guard let limit = alerts.idleAfter, let cpu = beacon.cpuPercent, beacon.phase == .running, !beacon.isOver
     else {
       machine.outstanding.idleSince = nil
       return
     }
-    guard cpu < policy.alerts.idlePercent else {
+    guard cpu < alerts.idlePercent else {
       machine.outstanding.idleSince = nil
       if job.crossed.contains("idle") {
         machine.job.crossed.removeAll { $0 == "idle" }
@@ -101,8 +102,26 @@ extension Turn {
     machine.job.crossed.append("idle")
     record(
       .instanceIdle,
-      "the calculation has used less than \(policy.alerts.idlePercent) % of a core for \(DurationText.short(now - since))",
+      "the calculation has used less than \(alerts.idlePercent) % of a core for \(DurationText.short(now - since))",
       key: String(since.rawValue))
+  }
+
+  /// A calculation may use its processors and get nowhere; then it writes nothing.
+  private mutating func noteProgress(_ beacon: Beacon, launchedAt: Timestamp) {
+    guard let limit = alerts.stuckAfter, let progress = beacon.progressAt, beacon.phase == .running, !beacon.isOver
+    else { return }
+    let since = clamp(Timestamp(milliseconds: progress), from: launchedAt)
+    let isStuck = now - since >= limit
+    guard isStuck != job.crossed.contains("stuck") else { return }
+    if isStuck {
+      machine.job.crossed.append("stuck")
+      record(
+        .jobStuck, "the calculation has written nothing for \(DurationText.short(now - since))",
+        key: String(since.rawValue))
+    } else {
+      machine.job.crossed.removeAll { $0 == "stuck" }
+      record(.jobMoving, "the calculation writes again")
+    }
   }
 
   /// The script on the instance says how the calculation ended.
@@ -134,7 +153,7 @@ extension Turn {
   }
 
   /// The provider confirmed that the instance is gone.
-  private mutating func gone(endedAt: Timestamp?, reason: Reason?) {
+  private mutating func gone(endedAt: Timestamp?, reason: Reason? = nil, message: String? = nil, isSeen: Bool = false) {
     // Never before a moment whose cost was already written or at which the instance was seen.
     let floor = max(job.attempt.launchedAt ?? job.createdAt, job.attempt.seenAt ?? job.createdAt, job.updatedAt)
     let moment = clamp(endedAt ?? now, from: floor)
@@ -142,22 +161,63 @@ extension Turn {
     machine.job.attempt.endedAt = moment
     machine.job.attempt.instanceState = .terminated
     machine.job.attempt.absentSince = nil
+    if isSeen { machine.job.attempt.seenAt = now }
     if !job.state.isTerminal {
       if let wish = job.wish {
         move(to: .terminated, reason: wish.reason, message: wish.message ?? wish.reason.phrase, at: moment)
-      } else if reason == .preempted {
-        move(to: .failed, reason: .preempted, message: "the provider took the instance back", at: moment)
-      } else if reason == .stoppedOutside {
-        move(to: .terminated, reason: .stoppedOutside, message: "the instance was ended from outside", at: moment)
       } else {
-        move(
-          to: .failed, reason: .instanceVanished, message: "the instance is gone without having reported an end",
-          at: moment)
+        let words = message.map { ": \($0)" } ?? ""
+        switch reason {
+        case .preempted:
+          move(to: .failed, reason: .preempted, message: "the provider took the instance back" + words, at: moment)
+        case .stoppedOutside:
+          move(
+            to: .terminated, reason: .stoppedOutside, message: "the instance was ended from outside" + words, at: moment
+          )
+        case .shutDown:
+          move(
+            to: .failed, reason: .shutDown, message: "the machine switched itself off without having reported an end",
+            at: moment)
+        case .capacity, .launchError:
+          move(to: .failed, reason: reason, message: message ?? "the provider could not start the instance", at: moment)
+        default:
+          move(
+            to: .failed, reason: .instanceVanished, message: "the instance is gone without having reported an end",
+            at: moment)
+        }
       }
     }
+    forgiveCharge(reason: reason)
     record(.instanceGone, "instance \(job.attempt.instance?.id ?? "?") is gone", reason: nil)
     checkFinalSync(wish: wish)
     closeIfGone()
+    recoverIfWanted()
+  }
+
+  /// Some providers charge nothing for a spot instance that they take back soon.
+  private mutating func forgiveCharge(reason: Reason?) {
+    guard reason == .preempted || (reason == nil && job.reason == .preempted),
+      let limit = policy.billing.freeIfPreemptedWithin, let launchedAt = job.attempt.launchedAt,
+      let endedAt = job.attempt.endedAt, endedAt - launchedAt < limit,
+      job.attempt.segments.contains(where: { $0.price > .zero })
+    else { return }
+    machine.job.attempt.segments = [PriceSegment(from: launchedAt, price: .zero)]
+    record(.priceChanged, "taken back within \(DurationText.short(limit)), so it is not charged")
+  }
+
+  /// An instance that somebody stopped does not work any more, but may cost; so it is ended.
+  private mutating func checkStopped(_ report: Observation.Report) {
+    guard report.state == .stopped, job.wish == nil else { return }
+    if !job.state.isTerminal {
+      let preempted = report.endReason == .preempted
+      let words = report.endMessage.map { ": \($0)" } ?? ""
+      move(
+        to: preempted ? .failed : .terminated, reason: preempted ? .preempted : .stoppedOutside,
+        message: "the instance was stopped" + words)
+    }
+    machine.job.wish = TerminationWish(
+      reason: job.reason ?? .stoppedOutside, message: "the instance was stopped", at: now, finalSync: false)
+    startTermination()
   }
 
   private mutating func closeIfGone() {

@@ -3,7 +3,13 @@ import JobModel
 
 /// A job as rows of `jobs`, `attempts` and `price_segments`.
 enum JobRow {
-  /// What `read` expects, in its order. The price segments come as one text, so that no job needs a second query.
+  /// The price segments of attempt `a` as one text, so that no attempt needs a second query.
+  static let segmentsColumn = """
+    (SELECT group_concat(from_at || ' ' || price, ' ') FROM (
+      SELECT from_at, price FROM price_segments WHERE job = a.job AND attempt = a.number ORDER BY position))
+    """
+
+  /// What `read` expects, in its order.
   static let selection = """
     SELECT j.id, j.provider, j.spec, j.created_at, j.budget_limit, j.budget_action, j.budget_percents, j.state,
       j.reason, j.message, j.updated_at, j.started_at, j.ended_at, j.earlier_cost, j.wish_reason, j.wish_message,
@@ -11,8 +17,7 @@ enum JobRow {
       a.number, a.token, a.requested_at, a.instance_id, a.instance_type, a.region, a.zone, a.public_ip, a.private_ip,
       a.spot_request_id, a.instance_state, a.launched_at, a.ended_at, a.seen_at, a.absent_since, a.unreachable_since,
       a.heartbeat_at, a.heartbeat_lost, a.phase, a.exit_code, a.synced_at, a.sync, a.host_key,
-      (SELECT group_concat(from_at || ' ' || price, ' ') FROM (
-        SELECT from_at, price FROM price_segments WHERE job = a.job AND attempt = a.number ORDER BY position))
+      \(segmentsColumn)
     FROM jobs j LEFT JOIN attempts a ON a.job = j.id AND a.number = j.attempt
     """
 
@@ -101,7 +106,7 @@ enum JobRow {
     return attempt
   }
 
-  private static func segments(_ text: String?) throws(RowDamage) -> [PriceSegment] {
+  static func segments(_ text: String?) throws(RowDamage) -> [PriceSegment] {
     guard let text else { return [] }
     let numbers = text.split(separator: " ").map { Int64($0) }
     guard numbers.count.isMultiple(of: 2),

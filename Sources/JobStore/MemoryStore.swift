@@ -19,6 +19,7 @@ package actor MemoryStore: Store {
   private var leases: [OwnerID: Holder] = [:]
   private var log: [StoredEvent] = []
   private var lastEvent: Int64 = 0
+  private var attempts: [JobID: [Int: Attempt]] = [:]
   private var copies: [JobID: [SyncRecord]] = [:]
   private var requests: [String: StoredRequest] = [:]
   private var alerts: [String: Alert] = [:]
@@ -122,6 +123,7 @@ package actor MemoryStore: Store {
     rows[job.id] = Row(job: job, cost: cost, owner: owner, epoch: owner == nil ? 0 : 1)
     append(events)
     remember(job)
+    attempts[job.id] = [job.attempt.number: job.attempt]
     return owner.map { Lease(job: job.id, owner: $0, epoch: 1) }
   }
 
@@ -154,6 +156,7 @@ package actor MemoryStore: Store {
       rows[job.id] = row
       append(leased.change.events)
       remember(job)
+      attempts[job.id, default: [:]][job.attempt.number] = job.attempt
       enter(leased.change.alerts, at: now)
       for id in leased.change.answered where requests[id]?.request.job == job.id { requests[id]?.answered = true }
       if !job.isOpen {
@@ -320,6 +323,26 @@ package actor MemoryStore: Store {
     try open()
     let found = copies[job, default: []].sorted { ($0.attempt, $0.at) > ($1.attempt, $1.at) }
     return Array(found.prefix(max(0, limit)))
+  }
+
+  package func databaseID() async throws(StoreError) -> String {
+    try open()
+    return "memory"
+  }
+
+  package func charges(since moment: Timestamp) async throws(StoreError) -> [AttemptCharge] {
+    try open()
+    let all = rows.values.flatMap { row in
+      (attempts[row.job.id] ?? [:]).values.compactMap { attempt in
+        attempt.launchedAt.map { launched in
+          AttemptCharge(
+            job: row.job.id, attempt: attempt.number, provider: row.job.provider, launchedAt: launched,
+            endedAt: attempt.endedAt, seenAt: attempt.seenAt, segments: attempt.segments)
+        }
+      }
+    }
+    return all.filter { $0.endedAt.map { $0 >= moment } ?? true }
+      .sorted { ($0.job.rawValue, $0.attempt) < ($1.job.rawValue, $1.attempt) }
   }
 
   package func openRequests(of job: JobID?) async throws(StoreError) -> [JobRequest] {

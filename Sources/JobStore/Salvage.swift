@@ -21,6 +21,9 @@ struct Salvage {
     for (table, key) in [("leases", "owner"), ("silences", "id"), ("attempts", "job"), ("price_segments", "job")] {
       try saveByKey(table, key)
     }
+    // Without it the instances of this database in a cloud would be strangers to it.
+    let id = (try? from.rows("SELECT id FROM identity", { _ in }, { $0.optionalText() ?? "" }))?.first ?? ""
+    if !id.isEmpty { try to.run("UPDATE identity SET id = ?") { $0.add(id) } }
     // A lease of the damaged file says nothing of the new one, and the next claim must have a higher epoch.
     try to.run("DELETE FROM leases")
     tables["leases"] = nil

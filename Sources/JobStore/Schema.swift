@@ -197,12 +197,6 @@ struct Schema: Sendable {
     try db.execute(sql: "CREATE UNIQUE INDEX IF NOT EXISTS syncs_once ON syncs(job, attempt, at)")
   }
 
-  /// What an alert knows beside its words (`AlertDetails` as JSON).
-  static func v5(_ db: Database) throws {
-    guard try !db.columns(in: "alerts").contains(where: { $0.name == "details" }) else { return }
-    try db.execute(sql: "ALTER TABLE alerts ADD COLUMN details TEXT")
-  }
-
   /// The life of alerts: what begins and ends, what is kept back, and silences.
   static func v4(_ db: Database) throws {
     for (table, column, type) in [
@@ -227,6 +221,23 @@ struct Schema: Sendable {
           comment TEXT NOT NULL,
           created_by TEXT NOT NULL
         ) STRICT, WITHOUT ROWID;
+        """)
+  }
+
+  /// What alerts know beside their texts; what all jobs cost in a day or month, which is asked every minute; and a name of
+  /// the database, by which it knows its instances in a cloud.
+  static func v5(_ db: Database) throws {
+    if try !db.columns(in: "alerts").contains(where: { $0.name == "details" }) {
+      try db.execute(sql: "ALTER TABLE alerts ADD COLUMN details TEXT")
+    }
+    try db.execute(
+      sql: """
+        CREATE INDEX IF NOT EXISTS attempts_by_end ON attempts(ended_at) WHERE launched_at IS NOT NULL;
+        CREATE TABLE IF NOT EXISTS identity(
+          one INTEGER PRIMARY KEY CHECK (one = 1),
+          id TEXT NOT NULL
+        ) STRICT;
+        INSERT OR IGNORE INTO identity(one, id) VALUES (1, lower(hex(randomblob(8))));
         """)
   }
 }

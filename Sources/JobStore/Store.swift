@@ -74,8 +74,14 @@ package protocol Store: Sendable {
   /// The copies of a job's results that a watcher has heard of, newest first.
   func syncs(of job: JobID, limit: Int) async throws(StoreError) -> [SyncRecord]
 
+  /// What each attempt is charged by that is live, or ended at `moment` or later; by job and number.
+  func charges(since moment: Timestamp) async throws(StoreError) -> [AttemptCharge]
+
   /// Wishes that no commit has answered yet, oldest first; of one job or of all.
   func openRequests(of job: JobID?) async throws(StoreError) -> [JobRequest]
+
+  /// The name of this database, made with it: what is launched for it carries the name. A restored copy keeps it.
+  func databaseID() async throws(StoreError) -> String
 
   /// A number that changes whenever another process has committed.
   func foreignVersion() async throws(StoreError) -> Int64

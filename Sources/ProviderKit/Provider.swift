@@ -103,18 +103,23 @@ package struct InstanceReference: Sendable, Hashable {
   package var attempt: Int
   package var token: String
   package var instance: Instance
+  /// Where what belongs to the job lies, for providers that use one.
+  package var bucket: String?
 
-  package init(job: JobID, attempt: Int, token: String, instance: Instance) {
+  package init(job: JobID, attempt: Int, token: String, instance: Instance, bucket: String? = nil) {
     self.job = job
     self.attempt = attempt
     self.token = token
     self.instance = instance
+    self.bucket = bucket
   }
 
   /// The instance of a job's latest attempt, or nil if none was named.
   package init?(_ job: Job) {
     guard let instance = job.attempt.instance else { return nil }
-    self.init(job: job.id, attempt: job.attempt.number, token: job.attempt.token, instance: instance)
+    self.init(
+      job: job.id, attempt: job.attempt.number, token: job.attempt.token, instance: instance,
+      bucket: job.spec.s3Bucket)
   }
 }
 

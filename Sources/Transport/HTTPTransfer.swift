@@ -58,6 +58,8 @@ final class HTTPTransfer {
     easy.set(CURLOPT_REDIR_PROTOCOLS_STR, "http,https")
     easy.set(CURLOPT_FOLLOWLOCATION, 0)
     easy.set(CURLOPT_URL, request.url.reveal())
+    // An address goes as it was written: it may have been signed.
+    easy.set(CURLOPT_PATH_AS_IS, 1)
     if !request.useEnvironmentProxy { easy.set(CURLOPT_PROXY, "") }
     easy.set(CURLOPT_CONNECTTIMEOUT_MS, min(request.connectTimeout, request.timeout).curlMilliseconds)
     easy.set(CURLOPT_TIMEOUT_MS, request.timeout.curlMilliseconds)

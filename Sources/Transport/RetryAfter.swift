@@ -27,9 +27,9 @@ package enum RetryAfter {
 }
 
 /// The three date forms of RFC 9110, section 5.6.7.
-enum HTTPDate {
+package enum HTTPDate {
   /// Seconds since 1970, or nil if `text` is not a date.
-  static func parse(_ text: String) -> Int64? {
+  package static func parse(_ text: String) -> Int64? {
     // `Sun, 06 Nov 1994 08:49:37 GMT`, `Sunday, 06-Nov-94 08:49:37 GMT`, `Sun Nov  6 08:49:37 1994`
     let words = text.split { " ,-".contains($0) }.map(String.init)
     if words.count == 6, words[5] == "GMT" || words[5] == "UTC" {

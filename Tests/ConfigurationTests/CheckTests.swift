@@ -46,6 +46,18 @@ import Testing
       #"1:47: alerts.rules.job_failed.channels[0]: "team" is not the name of a notifier; none is configured; add it under notifiers"#
     ),
     (
+      #"{"alerts":{"overrides":[{"match":{"job":"a*"},"rules":{"job_failed":{"channels":["team"]}}}]}}"#,
+      #"1:82: alerts.overrides[0].rules.job_failed.channels[0]: "team" is not the name of a notifier; none is configured; add it under notifiers"#
+    ),
+    (
+      #"{"alerts":{"overrides":[{"match":{}}]}}"#,
+      "1:34: alerts.overrides[0].match: names nothing; what holds for every job stands in alerts itself"
+    ),
+    (
+      #"{"alerts":{"overrides":[{"match":{"tag":"x"}}]}}"#,
+      "1:41: alerts.overrides[0].match.tag: is no label of a job; one of job, name, provider, tag.NAME"
+    ),
+    (
       #"{"watch":{"heartbeat_timeout":"2h"}}"#,
       #"1:31: watch.heartbeat_timeout: "2h" is more than watch.heartbeat_give_up ("30m", the default)"#
     ),

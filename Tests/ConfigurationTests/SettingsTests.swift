@@ -91,6 +91,29 @@ import Testing
       ])
   }
 
+  @Test func readsSpendAndOverrides() throws {
+    let settings = try parse(
+      """
+      {"alerts": {
+        "spend_per_day": [50, 5], "spend_rate": 2.5, "stuck_after": "1h",
+        "overrides": [{
+          "match": {"tag.project": "ice*"}, "rules": {"job_failed": {"severity": "info"}, "job_completed": {"enabled": true}},
+          "cost_thresholds": [9, 1], "price_factor": 3, "idle_after": "10m", "idle_percent": 9, "stuck_after": 60
+        }, {"match": {"job": "a1b2c3d4"}}]
+      }}
+      """)
+    let policy = settings.alertPolicy
+    #expect(policy.spend == [.day: [5, 50].map { Money(microdollars: $0 * 1_000_000) }])
+    #expect(policy.spendRate == HourlyPrice(microdollars: 2_500_000) && policy.stuckAfter == .seconds(3600))
+    var expected = AlertPolicy.Override(
+      match: ["tag.project": "ice*"],
+      rules: [.jobFailed: .init(severity: .info), .jobCompleted: .init(enabled: true)])
+    expected.costThresholds = [1, 9].map { Money(microdollars: $0 * 1_000_000) }
+    expected.priceFactor = 3
+    (expected.idleAfter, expected.idlePercent, expected.stuckAfter) = (.seconds(600), 9, .seconds(60))
+    #expect(policy.overrides == [expected, AlertPolicy.Override(match: ["job": "a1b2c3d4"])])
+  }
+
   @Test func readsEveryChannel() throws {
     let settings = try parse(
       #"""
@@ -178,6 +201,7 @@ import Testing
       case .money, .price: text = "1.25"
       case .list(.integer, _): text = "7, 70"
       case .list(.money, _): text = "[1.5, 2]"
+      case .list(.object, _): text = #"[{"match":{"job":"a*"}}]"#
       case .list: text = path.hasSuffix("channels") ? "[]" : path.hasSuffix("hours") ? "22:00-07:00" : "one, two"
       case .text(let rule):
         text = rule.choices?.first { $0 != field.standard?.string } ?? (path.hasSuffix("url") ? "https://h/x" : "word")

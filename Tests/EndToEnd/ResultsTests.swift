@@ -84,15 +84,7 @@ struct ResultsTests {
       let good = Workplace.config(#""sync": {"remote": "./results", "interval": "1s"}"#, channel)
       let bad = Workplace.config(
         #""sync": {"remote": "./results", "interval": "1s", "rclone": "no-such-rclone"}"#, channel)
-      func rules() throws -> [String] {
-        try hook.records().compactMap { record in
-          guard let body = (record["body"] as? String).flatMap({ Data(base64Encoded: $0) }),
-            let message = try? JSONSerialization.jsonObject(with: body) as? [String: Any]
-          else { return nil }
-          let status = (message["data"] as? [String: Any])?["status"] as? String
-          return [message["type"] as? String, status].compactMap(\.self).joined(separator: " ")
-        }.sorted()
-      }
+      func rules() throws -> [String] { try hook.toldAlerts().map { "alert.\($0)" }.sorted() }
       try await Workplace.run(config: bad) { place in
         try place.calculation("endless", "echo first >part1; while :; do sleep 0.2; done")
         let id = try await place.job("endless")

@@ -185,6 +185,28 @@ struct WatchTests {
     }
   }
 
+  @Test("What all jobs together cost is told, once a day and amount")
+  func spend() async throws {
+    try await LoopbackServer.run("http_receiver") { hook in
+      let config = Workplace.config(
+        #"""
+        "alerts": {"spend_per_day": [0.0001, 0.0002, 1000], "spend_rate": 0.01},
+        "notifiers": {"hook": {"type": "webhook", "url": "\#(hook.url("/ok"))", "allow_private": true}}
+        """#)
+      try await Workplace.run(config: config) { place in
+        try place.calculation("endless", Self.endless)
+        _ = try await place.job("endless")
+        let watcher = try await place.watch()
+        try await eventually("both are told") { try hook.toldAlerts().count == 2 }
+        watcher.signal(SIGTERM)
+        #expect(try await watcher.outcome().code == 0)
+        #expect(try hook.toldAlerts().sorted() == ["spend_per_day event", "spend_rate firing"])
+        let shown = try await place.cloudjobs("notify", "firing")
+        #expect(shown.output.contains("which is more than $0.0100/h"), "\(shown)")
+      }
+    }
+  }
+
   @Test("A silenced alert is told when the silence is lifted, and one that is over by then is not")
   func silence() async throws {
     try await LoopbackServer.run("http_receiver") { hook in

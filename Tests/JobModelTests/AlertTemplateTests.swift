@@ -63,7 +63,7 @@ struct AlertTemplateTests {
       job: id, attempt: 1, at: start + .seconds(1500), kind: .failed, reason: .exitCode, message: "exit code 3")
     let policy = AlertPolicy(
       channels: ["hook"], costThresholds: [5, 1, 100].map { Money(microdollars: $0 * 1_000_000) })
-    let alert = try #require(policy.alert(for: event, job: job, billing: .perSecond))
+    let alert = try #require(policy.alerts(for: event, job: job, billing: .perSecond).first)
     let missing = AlertField.allCases.filter { alert.value($0) == nil }
     #expect(missing.isEmpty, "\(missing)")
     #expect(alert.value(.cost) == "$1.5000" && alert.value(.budget) == "$2.00" && alert.value(.zone) == "r-a")

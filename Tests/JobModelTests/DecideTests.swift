@@ -51,7 +51,8 @@ struct DecideTests {
       ))
     #expect(driver.job.state == state)
     #expect(driver.job.reason == reason)
-    #expect(driver.alerts.map(\.rule) == (state == .failed ? [.jobFailed] : []))
+    let rule: AlertRule? = state == .failed ? (reason == .preempted ? .jobPreempted : .jobFailed) : nil
+    #expect(driver.alerts.map(\.rule) == [rule].compactMap { $0 })
   }
 
   @Test("An instance that vanishes fails its job, and one that was stopped from outside terminates it")
@@ -517,6 +518,34 @@ struct DecideTests {
     #expect(driver.job.state == .failed)
   }
 
+  @Test("A calculation that writes nothing for long is told once, and its end when it writes again")
+  func stuck() {
+    var driver = Driver()
+    driver.policy.alerts.stuckAfter = .seconds(600)
+    driver.start()
+    func look(wrote age: Duration, for time: Duration) {
+      let wrote = driver.now - age
+      let end = driver.now + time
+      while driver.now < end {
+        var word = beacon(.running, at: driver.now + .seconds(30), started: epoch)
+        word.cpuPercent = 100
+        word.progressAt = wrote.rawValue
+        driver.observe(.known(.init(state: .running, beacon: word)), after: .seconds(30))
+      }
+    }
+    look(wrote: .zero, for: .seconds(570))
+    #expect(driver.alerts.isEmpty)
+    look(wrote: .seconds(570), for: .seconds(600))
+    #expect(driver.alerts.map(\.rule) == [.jobStuck] && driver.alerts[0].status == .firing)
+    look(wrote: .zero, for: .seconds(60))
+    #expect(driver.alerts.map(\.status) == [.firing, .resolved])
+    look(wrote: .seconds(700), for: .seconds(30))
+    driver.observe(.known(.init(state: .terminated, endReason: .preempted)))
+    #expect(
+      driver.alerts.filter { $0.rule == .jobStuck }.map(\.status) == [.firing, .resolved, .firing, .resolved])
+    #expect(driver.alerts.contains { $0.rule == .jobPreempted && $0.severity == .warning })
+  }
+
   @Test("Liveness alone is written every half minute, everything else at once")
   func commits() {
     var driver = Driver()
@@ -531,6 +560,92 @@ struct DecideTests {
   }
 }
 
+@Suite("Instances that are taken away")
+struct LossTests {
+  private func driver(_ recovery: RecoveryRule? = nil, budget: Budget? = nil) -> Driver {
+    var spec = makeJob().spec
+    spec.recovery = recovery
+    var driver = Driver(Job(id: makeJob().id, provider: .aws, spec: spec, budget: budget, createdAt: epoch))
+    driver.policy.billing = .ec2Spot
+    driver.start()
+    return driver
+  }
+
+  @Test(
+    "Why an instance is gone becomes the state and the reason",
+    arguments: [
+      (Reason.preempted, JobState.failed, Reason.preempted), (.stoppedOutside, .terminated, .stoppedOutside),
+      (.capacity, .failed, .capacity), (.launchError, .failed, .launchError), (.shutDown, .failed, .shutDown),
+      (nil, .failed, .instanceVanished),
+    ] as [(Reason?, JobState, Reason)])
+  func reasons(_ given: Reason?, _ state: JobState, _ reason: Reason) {
+    var driver = driver()
+    driver.observe(.known(.init(state: .terminated, endReason: given, endMessage: "EC2's words")))
+    #expect(driver.job.state == state && driver.job.reason == reason)
+    if given == .preempted || given == .capacity { #expect(driver.job.message?.contains("EC2's words") == true) }
+  }
+
+  @Test("An instance that was stopped is ended, since it may go on to cost")
+  func stopped() {
+    var driver = driver()
+    let effects = driver.observe(.known(.init(state: .stopped, endReason: .stoppedOutside, endMessage: "by hand")))
+    #expect(driver.job.state == .terminated && driver.job.reason == .stoppedOutside && driver.job.isOpen)
+    #expect(effects.contains { if case .terminate(_, finalSync: false) = $0 { true } else { false } })
+    driver.observe(.known(.init(state: .terminated, endReason: .stoppedOutside)))
+    #expect(!driver.job.isOpen)
+  }
+
+  @Test("What EC2 takes back in the first hour is not charged, what it takes back later is", arguments: [59, 61])
+  func charge(_ minutes: Int) {
+    var driver = driver()
+    driver.observe(
+      .known(.init(state: .running, beacon: beacon(.running, at: epoch + .seconds(minutes * 60), started: epoch))),
+      after: .seconds(minutes * 60))
+    #expect(driver.job.cost(at: driver.now, rule: .ec2Spot) > .zero)
+    driver.observe(.known(.init(state: .terminated, endReason: .preempted)), after: .seconds(1))
+    #expect((driver.job.cost(at: driver.now, rule: .ec2Spot) == .zero) == (minutes < 60))
+  }
+
+  @Test("A job that may recover is launched again when its instance was taken back, as often as it may")
+  func recovery() {
+    var driver = driver(RecoveryRule(maxAttempts: 2))
+    // The notice comes first: nothing is launched while the old instance lives.
+    driver.observe(
+      .known(.init(state: .running, beacon: beacon(.finishing, at: driver.now, started: epoch, endedBy: "preempted"))))
+    #expect(driver.job.state == .failed && driver.job.attempt.number == 1)
+    let effects = driver.observe(.known(.init(state: .terminated, endReason: .preempted)))
+    #expect(driver.job.state == .launching && driver.job.attempt.number == 2 && effects.contains(.launch))
+    #expect(driver.alerts.contains { $0.rule == .jobPreempted && $0.severity == .warning })
+    driver.send(.launchAnswered(attempt: 2, .launched(makeLaunched("i-2", at: driver.now))))
+    driver.observe(.known(.init(state: .terminated, endReason: .preempted)))
+    #expect(driver.job.state == .failed && driver.job.reason == .preempted && !driver.job.isOpen)
+  }
+
+  @Test("Nobody recovers what was ended on purpose, or what has used its budget up")
+  func noRecovery() {
+    var wanted = driver(RecoveryRule(maxAttempts: 9))
+    wanted.send(.terminateRequested(TerminationWish(reason: .userRequest, at: wanted.now)))
+    wanted.observe(.known(.init(state: .terminated, endReason: .preempted)))
+    #expect(wanted.job.state == .terminated && !wanted.job.isOpen)
+    var poor = driver(RecoveryRule(maxAttempts: 9), budget: Budget(limit: Money(microdollars: 1)))
+    poor.policy.billing = .perSecond
+    poor.observe(.known(.init(state: .terminated, endReason: .preempted)))
+    #expect(poor.job.state == .failed && !poor.job.isOpen)
+  }
+
+  @Test("A price holds from the moment that its history names, but never from before the one that is known")
+  func history() {
+    var driver = driver()
+    let launched = driver.job.attempt.launchedAt!
+    driver.send(.priceChanged(HourlyPrice(microdollars: 7), at: launched + .seconds(20)), after: .seconds(60))
+    driver.send(.priceChanged(HourlyPrice(microdollars: 8), at: launched - .seconds(20)), after: .seconds(60))
+    driver.send(.priceChanged(HourlyPrice(microdollars: 9), at: driver.now + .seconds(999)), after: .seconds(60))
+    #expect(
+      driver.job.attempt.segments.dropFirst().map(\.from)
+        == [launched + .seconds(20), launched + .seconds(20), driver.now])
+  }
+}
+
 @Suite("Alert rules")
 struct AlertRuleTests {
   @Test("Each event kind falls under its rule or none")
@@ -539,7 +654,7 @@ struct AlertRuleTests {
       .failed: .jobFailed, .launchFailed: .launchFailed, .completed: .jobCompleted, .terminated: .jobTerminated,
       .costThreshold: .costThreshold, .budgetReached: .budgetReached, .heartbeatLost: .heartbeatLost,
       .syncFailing: .syncFailing, .syncStale: .syncStale, .finalSyncMissing: .finalSyncIncomplete,
-      .resultsDamaged: .resultsDamaged, .priceRise: .priceRise, .instanceIdle: .instanceIdle,
+      .resultsDamaged: .resultsDamaged, .priceRise: .priceRise, .instanceIdle: .instanceIdle, .jobStuck: .jobStuck,
     ]
     for kind in Event.Kind.allCases {
       let event = Event(job: makeJob().id, attempt: 1, at: epoch, kind: kind, message: "m")
@@ -552,18 +667,18 @@ struct AlertRuleTests {
     var policy = AlertPolicy(channels: ["ops", "mail"])
     let event = Event(
       job: makeJob().id, attempt: 2, at: epoch, kind: .failed, reason: .exitCode, message: "exit code 3")
-    let alert = try #require(policy.alert(for: event, job: makeJob(), billing: .perSecond))
+    let alert = try #require(policy.alerts(for: event, job: makeJob(), billing: .perSecond).first)
     #expect(alert.id == "a1b2c3d4-2-job_failed")
     #expect(!alert.id.contains("."))
     #expect(alert.channels == ["ops", "mail"])
     #expect(alert.severity == .critical)
     #expect(alert.nextCommand == "cloudjobs logs a1b2c3d4")
     policy.rules[.jobFailed] = .init(enabled: true, severity: .info, channels: ["mail"])
-    #expect(policy.alert(for: event, job: makeJob(), billing: .perSecond)?.channels == ["mail"])
+    #expect(policy.alerts(for: event, job: makeJob(), billing: .perSecond).first?.channels == ["mail"])
     policy.rules[.jobFailed]?.enabled = false
-    #expect(policy.alert(for: event, job: makeJob(), billing: .perSecond) == nil)
+    #expect(policy.alerts(for: event, job: makeJob(), billing: .perSecond).first == nil)
     let completed = Event(job: makeJob().id, attempt: 1, at: epoch, kind: .completed, message: "exit code 0")
-    #expect(policy.alert(for: completed, job: makeJob(), billing: .perSecond) == nil)
+    #expect(policy.alerts(for: completed, job: makeJob(), billing: .perSecond).first == nil)
   }
 
   @Test("One silence of a provider is reported once, after the patience")

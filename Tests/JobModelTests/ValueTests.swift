@@ -194,7 +194,8 @@ struct TransitionTests {
     #expect(
       Reason.allCases.map(\.rawValue) == [
         "launch_error", "launch_lost", "capacity", "exit_code", "bootstrap_error", "preempted", "heartbeat_lost",
-        "instance_vanished", "user_request", "budget", "max_duration", "idle", "stopped_outside", "finished",
+        "instance_vanished", "shut_down", "user_request", "budget", "max_duration", "idle", "stopped_outside",
+        "finished",
         "imported",
       ])
   }

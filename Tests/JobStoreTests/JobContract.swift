@@ -47,6 +47,46 @@ import Testing
     }
   }
 
+  @Test(arguments: Engine.allCases) func chargesOfEveryAttempt(_ engine: Engine) async throws {
+    try await engine.run { store in
+      func attempt(_ job: Job, _ number: Int, _ launched: Int64?, _ ended: Int64?) -> Attempt {
+        var attempt = Attempt(job: job.id, number: number, requestedAt: at(0))
+        attempt.launchedAt = launched.map(at)
+        attempt.endedAt = ended.map(at)
+        attempt.seenAt = at(40)
+        attempt.segments = [PriceSegment(from: at(launched ?? 0), price: HourlyPrice(microdollars: Int64(number)))]
+        return attempt
+      }
+      var job = makeJob("job1", provider: .aws)
+      job.attempt = attempt(job, 1, 5, 10)
+      let lease = try #require(try await store.insert(job, events: [], owner: a, at: at(0)))
+      for (number, launched, ended) in [(2, 20, 30), (3, 35, nil)] as [(Int, Int64?, Int64?)] {
+        job.attempt = attempt(job, number, launched, ended)
+        #expect(try await store.commit([LeasedChange(lease, Change(job: job))], at: at(9)).isEmpty)
+      }
+      var other = makeJob("job2")
+      other.attempt = attempt(other, 1, nil, nil)
+      try await store.insert(other, events: [], owner: nil, at: at(0))
+      let all = try await store.charges(since: at(0))
+      #expect(all.map(\.attempt) == [1, 2, 3] && all.allSatisfy { $0.provider == .aws && $0.job == job.id })
+      #expect(
+        all.map { $0.segments.first?.price.microdollars } == [1, 2, 3] && all.map(\.endedAt) == [at(10), at(30), nil])
+      #expect(try await store.charges(since: at(30)).map(\.attempt) == [2, 3])
+      #expect(try await store.charges(since: at(31)).map(\.attempt) == [3])
+      // What is not known to be gone is charged up to when it was last seen.
+      #expect(all[2].item(billing: .perSecond).until == at(40) && all[2].item(billing: .perSecond).isLive)
+      #expect(all[1].item(billing: .perSecond).until == at(30) && !all[1].item(billing: .perSecond).isLive)
+    }
+  }
+
+  @Test(arguments: Engine.allCases) func theDatabaseHasAName(_ engine: Engine) async throws {
+    try await engine.run { store in
+      let name = try await store.databaseID()
+      #expect(!name.isEmpty && name.count <= 32)
+      #expect(try await store.databaseID() == name)
+    }
+  }
+
   @Test(arguments: Engine.allCases) func specProviderAndCreationStay(_ engine: Engine) async throws {
     try await engine.run { store in
       let lease = try #require(try await store.insert(makeJob("job1"), events: [], owner: a, at: at(0)))

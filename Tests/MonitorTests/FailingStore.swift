@@ -58,6 +58,10 @@ final class FailingStore: Store {
   func syncs(of job: JobID, limit: Int) async throws(StoreError) -> [SyncRecord] {
     try await inner.syncs(of: job, limit: limit)
   }
+  func databaseID() async throws(StoreError) -> String { try await inner.databaseID() }
+  func charges(since moment: Timestamp) async throws(StoreError) -> [AttemptCharge] {
+    try await inner.charges(since: moment)
+  }
   func openRequests(of job: JobID?) async throws(StoreError) -> [JobRequest] { try await inner.openRequests(of: job) }
   func foreignVersion() async throws(StoreError) -> Int64 { try await inner.foreignVersion() }
   func dueDeliveries(

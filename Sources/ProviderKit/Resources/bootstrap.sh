@@ -25,7 +25,7 @@ command . ./job.conf || exit 65
 export CLOUDJOBS_JOB_ID="$cj_job" CLOUDJOBS_ATTEMPT="$cj_attempt" CLOUDJOBS_TOKEN="$cj_token"
 export CLOUDJOBS_MARK="$cj_token;"
 
-PHASE=booting STARTED='' FINISHED='' EXIT='' ENDED_BY='' MESSAGE='' SYNCED='' CPU_PERCENT='' LAST_MOMENT='' HOST_KEY=''
+PHASE=booting STARTED='' FINISHED='' EXIT='' ENDED_BY='' MESSAGE='' SYNCED='' CPU_PERCENT='' PROGRESS='' LAST_MOMENT='' HOST_KEY=''
 STOP='' CHILD='' MONITOR='' NAP='' NEXT_BEAT=0 NEXT_SYNC=''
 
 # --- time ---
@@ -144,6 +144,7 @@ beacon() {
   fi
   [ -z "$SYNCED" ] || text="$text,\"lastSyncAt\":$SYNCED"
   [ -z "$CPU_PERCENT" ] || text="$text,\"cpuPercent\":$CPU_PERCENT"
+  [ -z "$PROGRESS" ] || text="$text,\"progressAt\":$PROGRESS"
   [ -z "$LAST_MOMENT" ] || text="$text,\"lastMoment\":$LAST_MOMENT"
   # A machine may make its keys only after this script has begun.
   if [ -z "$HOST_KEY" ] && { read -r kind key _ <"$cj_host_key"; } 2>/dev/null; then
@@ -228,8 +229,10 @@ monitor() {
   done
 }
 
-# CPU use since the last heartbeat, and the idle rule over it.
+# CPU use since the last heartbeat, and the idle rule over it; when the calculation last wrote something.
 measure() {
+  PROGRESS=$(find output.log work -maxdepth 2 -printf '%T@\n' 2>/dev/null |
+    LC_ALL=C awk '$1 > m { m = $1 } END { if (m) printf "%.0f", m * 1000 }')
   processes
   uptime_cs
   if [ -n "$CPU_BEFORE" ] && [ "$UP" -gt "$UP_BEFORE" ]; then
@@ -374,7 +377,7 @@ conclude() {
   [ -h result ] || ln -s "exit=$EXIT;by=$ENDED_BY" result
   rm -f reserve
   final_sync
-  PHASE=finished CPU_PERCENT=''
+  PHASE=finished CPU_PERCENT='' PROGRESS=''
   # A disk may have room again in a while; a folder that was removed does not come back.
   uptime_cs
   give_up_at=$((UP + 3 * cj_grace_cs))

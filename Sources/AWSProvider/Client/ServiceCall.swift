@@ -1,0 +1,26 @@
+internal import Transport
+
+/// One call in preparation.
+struct ServiceCall: Sendable {
+  var service: AWSService
+  var region: String
+  var action: String
+  var options: CallOptions
+  var classes: [ThrottleClass] = []
+  var request = AWSRequest(.get, Endpoint(host: ""))
+  var body: [UInt8] = []
+  /// Statuses outside of 2xx that are an answer.
+  var accepted: Set<Int> = []
+
+  init(service: AWSService, region: String, action: String, options: CallOptions) {
+    self.service = service
+    self.region = region
+    self.action = action
+    self.options = options
+  }
+
+  var signingRegion: String { service.onlyRegion ?? region }
+
+  /// For messages: `ec2 RunInstances in eu-west-1`.
+  var title: String { "\(service.name) \(action) in \(region)" }
+}
