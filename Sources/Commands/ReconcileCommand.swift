@@ -1,4 +1,5 @@
 package import ArgumentParser
+internal import Configuration
 internal import JobModel
 internal import JobStore
 internal import Monitor
@@ -51,7 +52,8 @@ package struct ReconcileCommand: AsyncParsableCommand {
   }
 
   private func reconcile(_ context: CommandContext, _ store: any Store) async throws {
-    let open = dryRun ? [] : try await Fleet.settle(context, store, patience: DurationText.parse(timeout) ?? .seconds(120))
+    let open =
+      dryRun ? [] : try await Fleet.settle(context, store, patience: DurationText.parse(timeout) ?? .seconds(120))
     let reconciler = Reconciler(store: store, providers: context.providers(), logger: context.logger)
     var report = try await reconciler.run(endsLeaked: !dryRun && context.endsLeaked)
     if !terminate.isEmpty { try await endOrphans(&report, reconciler) }
@@ -65,14 +67,16 @@ package struct ReconcileCommand: AsyncParsableCommand {
     }
     guard open.isEmpty else {
       throw CommandError(
-        .tryAgain, "not settled within \(timeout): \(open.map(\.rawValue).joined(separator: ", ")). Run it again, or watch")
+        .tryAgain,
+        "not settled within \(timeout): \(open.map(\.rawValue).joined(separator: ", ")). Run it again, or watch")
     }
   }
 
   private func endOrphans(_ report: inout Reconciler.Report, _ reconciler: Reconciler) async throws {
     for id in terminate {
       guard let index = report.findings.firstIndex(where: { $0.member.instance.id == id }) else {
-        throw CommandError(.noInput, "no instance \(printable(id)) with the program's tags runs in the configured regions")
+        throw CommandError(
+          .noInput, "no instance \(printable(id)) with the program's tags runs in the configured regions")
       }
       guard report.findings[index].verdict == .orphan else {
         throw CommandError(
@@ -94,7 +98,7 @@ enum Fleet {
   ///
   /// With a live watcher there is nothing to do but to wait for it.
   static func settle(_ context: CommandContext, _ store: any Store, patience: Duration) async throws -> [JobID] {
-    func isUnsettled(_ job: Job) -> Bool {
+    @Sendable func isUnsettled(_ job: Job) -> Bool {
       job.isOpen && (job.state == .launching || job.wish != nil || job.state.isTerminal)
     }
     let waiting = try await store.jobs(JobQuery(openOnly: true)).filter(isUnsettled)
