@@ -66,7 +66,8 @@ let package = Package(
         .product(name: "Subprocess", package: "swift-subprocess"),
       ]),
     .testTarget(
-      name: "AWSProviderTests", dependencies: ["AWSProvider", "JobModel", "Transport", "TestSupport"],
+      name: "AWSProviderTests",
+      dependencies: ["AWSProvider", "ProviderKit", "JobModel", "Transport", "TestSupport", log],
       exclude: ["botocore"]),
 
     // One file a channel; formats are pure functions from an alert to a request.
@@ -98,7 +99,7 @@ let package = Package(
     .target(
       name: "Commands",
       dependencies: [
-        "JobModel", "JobStore", "ProviderKit", "ResultSync", "LocalProvider", "Notifiers", "Transport",
+        "JobModel", "JobStore", "ProviderKit", "ResultSync", "LocalProvider", "AWSProvider", "Notifiers", "Transport",
         "Configuration", "Monitor",
         log,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -115,7 +116,7 @@ let package = Package(
       name: "TestSupport",
       dependencies: ["JobModel", "JobStore", "ProviderKit", "Notifiers", "Monitor"],
       exclude: ["Servers"]),
-    .testTarget(name: "EndToEndTests", dependencies: ["TestSupport"], path: "Tests/EndToEnd"),
+    .testTarget(name: "EndToEndTests", dependencies: ["JobModel", "TestSupport"], path: "Tests/EndToEnd"),
 
     // Benchmarks: no part of the program; run by Scripts/bench. Here because they use what is internal to the package.
     .executableTarget(

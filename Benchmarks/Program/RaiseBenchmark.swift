@@ -4,7 +4,9 @@ import JobStore
 
 /// Writes alerts that begin and end into a database, as supervisors do, while somebody else delivers them.
 enum RaiseBenchmark {
-  /// - Parameter seconds: over which they are spread; 0 writes them as fast as the disk takes them.
+  /// - Parameters:
+  ///   - channel: one, or several with commas between them.
+  ///   - seconds: over which they are spread; 0 writes them as fast as the disk takes them.
   static func run(path: String, count: Int, channel: String, seconds: Int, ends: Bool) async throws -> [String: Double]
   {
     let store = try await StoreActor.open(StoreOptions(path: path))
@@ -47,7 +49,8 @@ enum RaiseBenchmark {
     Alert(
       id: "alert-\(index)", rule: .heartbeatLost, severity: .warning, at: now(), job: nil, title: "Alert \(index)",
       facts: [Alert.Fact("Job", "a1b2c3d4 (water)"), Alert.Fact("What", "no heartbeat for 5m")], nextCommand: nil,
-      channels: status == .resolved ? [] : [channel], status: status, condition: "condition-\(index)",
+      channels: status == .resolved ? [] : channel.split(separator: ",").map(String.init), status: status,
+      condition: "condition-\(index)",
       labels: ["rule": "heartbeat_lost"])
   }
 }

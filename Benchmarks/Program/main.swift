@@ -9,7 +9,8 @@ let usage = """
          benchmarks supervise PATH
          benchmarks update PATH WRITERS SECONDS
          benchmarks alert PATH ALERTS
-         benchmarks raise PATH ALERTS CHANNEL SECONDS firing|ended
+         benchmarks raise PATH ALERTS CHANNEL,… SECONDS firing|ended
+         benchmarks mail PORT
   """
 
 func number(_ text: String) throws -> Int {
@@ -38,6 +39,8 @@ do {
     measured = try await RaiseBenchmark.run(
       path: arguments[1], count: number(arguments[2]), channel: arguments[3], seconds: seconds,
       ends: arguments[5] == "ended")
+  case ("mail", 2):
+    measured = try await MailBenchmark.run(port: number(arguments[1]))
   default:
     throw BenchmarkError(usage)
   }

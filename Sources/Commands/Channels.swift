@@ -1,18 +1,36 @@
 internal import Configuration
 internal import JobModel
 package import Notifiers
+internal import Synchronization
 internal import Transport
 
 /// Makes the notifiers of config.json. A channel that can't be made (its secret is missing) says so when it is used.
 enum Channels {
-  /// The clients that all channels share; they start no thread before the first message.
-  struct Clients: Sendable {
+  /// What the channels send by; no thread starts before the first message.
+  ///
+  /// HTTP has one client for all. A mail client sends one message after the other, so each channel has its own: a mail
+  /// server that hangs delays no other.
+  final class Clients: Sendable {
     let http = HTTPClient()
-    let smtp = SMTPClient()
+    private let mail = Mutex<[String: SMTPClient]>([:])
+
+    /// The same one for a channel's name, also after the configuration was read anew.
+    func smtp(for channel: String) -> SMTPClient {
+      mail.withLock { clients in
+        if let client = clients[channel] { return client }
+        let client = SMTPClient()
+        clients[channel] = client
+        return client
+      }
+    }
 
     func shutdown() async {
-      await http.shutdown()
-      await smtp.shutdown()
+      let mail = mail.withLock { Array($0.values) }
+      await withDiscardingTaskGroup { group in
+        group.addTask { [http] in await http.shutdown() }
+        // Each may take a second to let go of a server that hangs.
+        for client in mail { group.addTask { await client.shutdown() } }
+      }
     }
   }
 
@@ -28,8 +46,10 @@ enum Channels {
     for channel in context.settings.notifiers where name == nil || channel.name == name {
       do {
         let settings = try await settings(channel, environment: context.environment)
-        notifiers.append(
-          try makeNotifier(name: channel.name, settings: settings, http: clients.http, smtp: clients.smtp))
+        let notifier = try makeNotifier(
+          name: channel.name, settings: settings, http: clients.http, smtp: clients.smtp(for: channel.name))
+        let templates = try templates(channel, context.settings.alerts.templates)
+        notifiers.append(templates.isEmpty ? notifier : TemplatedNotifier(notifier, templates: templates))
       } catch {
         report("notifiers.\(channel.name): \(error)")
         notifiers.append(UnusableNotifier(name: channel.name, kind: channel.type, problem: "\(error)"))
@@ -43,10 +63,13 @@ enum Channels {
   ) async throws -> NotifierSettings {
     let secrets = SecretFetcher(environment: environment)
     switch channel.kind {
-    case .webhook(let service, let references):
+    case .webhook(let service, let references, let cloudEvents, let body):
       var keys: [Secret] = []
       for reference in references { keys.append(try await secrets.get(reference)) }
-      return .webhook(WebhookSettings(try await secrets.connection(service), secrets: keys))
+      return .webhook(
+        WebhookSettings(
+          try await secrets.connection(service), secrets: keys, cloudEvents: cloudEvents,
+          body: try body.map { try WebhookBody($0) }))
     case .email(let email):
       return .email(
         EmailSettings(
@@ -82,12 +105,41 @@ enum Channels {
     }
   }
 
+  /// - Throws: `AlertTemplate.Flaw`, if the check of the configuration let something pass.
+  private static func templates(
+    _ channel: ChannelSettings, _ common: Settings.MessageTemplates
+  ) throws -> AlertTemplates {
+    func template(_ texts: MessageTexts) throws -> MessageTemplate {
+      try MessageTemplate(title: texts.title, text: texts.text)
+    }
+    var templates = AlertTemplates()
+    templates.all = try template(common.all)
+    templates.rules = try common.rules.mapValues(template)
+    templates.channel = try template(channel.template)
+    return templates
+  }
+
   private static func security(_ security: ChannelSettings.MailSecurity) -> SMTPRequest.Security {
     switch security {
     case .tls: .tls
     case .starttls: .startTLS
     case .plain: .plain
     }
+  }
+}
+
+extension WebhookBody {
+  /// - Throws: `AlertTemplate.Flaw`, if the check of the configuration let something pass.
+  fileprivate init(_ node: JSONNode) throws {
+    self =
+      switch node.value {
+      case .null: .null
+      case .bool(let value): .bool(value)
+      case .number(let digits): .number(digits)
+      case .string(let text): .text(try AlertTemplate(text))
+      case .array(let items): .array(try items.map { try WebhookBody($0) })
+      case .object(let members): .object(try members.map { Member($0.key, try WebhookBody($0.node)) })
+      }
   }
 }
 

@@ -52,7 +52,7 @@ struct NotifyAck: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "ack", abstract: "Note that you have seen an alert, so that it is not told again",
     discussion: """
-      Its end is told all the same.
+      Its end is told all the same. PagerDuty is told that it is acknowledged; `cloudjobs watch` does that.
 
       Examples:
         cloudjobs notify ack a1b2c3d4-1-heartbeat_lost-1764000000000
@@ -78,6 +78,7 @@ struct NotifyAck: AsyncParsableCommand {
   func run() async throws {
     let context = try CommandContext.make(global)
     let store = try await context.openExisting()
+    let channels = Set(context.settings.notifiers.filter(\.takesAcknowledgements).map(\.name))
     let count: Int
     do {
       var chosen = alerts
@@ -85,7 +86,8 @@ struct NotifyAck: AsyncParsableCommand {
       if all || id != nil {
         chosen += try await store.firingAlerts().filter { all || $0.alert.job == id }.map(\.alert.id)
       }
-      count = try await store.acknowledge(chosen, by: context.personName, at: context.clock.now())
+      count = try await store.acknowledge(
+        chosen, by: context.personName, telling: channels, at: context.clock.now())
     } catch {
       await store.close()
       throw error

@@ -17,23 +17,11 @@ struct NotifyList: AsyncParsableCommand {
   @Option(help: "Only deliveries in this state; may be repeated.")
   var state: [DeliveryStateName] = []
 
-  @Option(help: "Only deliveries through this channel.")
-  var channel: String?
-
-  @Option(help: "Only deliveries about this job.", completion: .custom(JobCompletion.ids))
-  var job: String?
-
-  @Option(help: "At most this many; 0 shows all.")
-  var limit = 50
-
-  func validate() throws {
-    if limit < 0 { throw ValidationError("--limit takes 0 or more, not \(limit)") }
-  }
+  @OptionGroup var choice: DeliveryChoice
 
   func run() async throws {
     let context = try CommandContext.make(global, format: output.format)
-    try await DeliveryListing.show(
-      DeliveryQuery(states: state.map(\.state), channel: channel, limit: limit == 0 ? nil : limit), job: job, context)
+    try await DeliveryListing.show(state.map(\.state), choice, otherwise: 50, context)
   }
 }
 
@@ -49,13 +37,11 @@ struct NotifyQueue: AsyncParsableCommand {
   @OptionGroup var global: GlobalOptions
   @OptionGroup var output: OutputOptions
 
-  @Option(help: "Only deliveries through this channel.")
-  var channel: String?
+  @OptionGroup var choice: DeliveryChoice
 
   func run() async throws {
     let context = try CommandContext.make(global, format: output.format)
-    try await DeliveryListing.show(
-      DeliveryQuery(states: [.pending, .waiting], channel: channel), job: nil, context, ifNone: "Nothing waits.")
+    try await DeliveryListing.show([.pending, .waiting], choice, context, ifNone: "Nothing waits.")
   }
 }
 
@@ -72,36 +58,41 @@ struct NotifyLog: AsyncParsableCommand {
   @OptionGroup var global: GlobalOptions
   @OptionGroup var output: OutputOptions
 
+  @OptionGroup var choice: DeliveryChoice
+
+  func run() async throws {
+    let context = try CommandContext.make(global, format: output.format)
+    try await DeliveryListing.show([.delivered, .dead, .skipped], choice, otherwise: 50, context, withAnswers: true)
+  }
+}
+
+/// Which deliveries are shown.
+struct DeliveryChoice: ParsableArguments {
   @Option(help: "Only deliveries through this channel.")
   var channel: String?
 
   @Option(help: "Only deliveries about this job.", completion: .custom(JobCompletion.ids))
   var job: String?
 
-  @Option(help: "At most this many; 0 shows all.")
-  var limit = 50
+  @Option(help: "At most this many; 0 shows all. (default: 50, all of what waits)")
+  var limit: Int?
 
   func validate() throws {
-    if limit < 0 { throw ValidationError("--limit takes 0 or more, not \(limit)") }
-  }
-
-  func run() async throws {
-    let context = try CommandContext.make(global, format: output.format)
-    try await DeliveryListing.show(
-      DeliveryQuery(states: [.delivered, .dead, .skipped], channel: channel, limit: limit == 0 ? nil : limit), job: job,
-      context, withAnswers: true)
+    if let limit, limit < 0 { throw ValidationError("--limit takes 0 or more, not \(limit)") }
   }
 }
 
 /// How deliveries are shown.
 private enum DeliveryListing {
+  /// - Parameter limit: how many are shown if nobody says how many; nil shows all.
   static func show(
-    _ query: DeliveryQuery, job: String?, _ context: CommandContext, withAnswers: Bool = false,
-    ifNone: String = "No deliveries match."
+    _ states: [Delivery.State], _ choice: DeliveryChoice, otherwise limit: Int? = nil, _ context: CommandContext,
+    withAnswers: Bool = false, ifNone: String = "No deliveries match."
   ) async throws {
     let store = try await context.openForReading()
-    var query = query
-    if let job { query.job = try await context.resolve(job, in: store).id }
+    var query = DeliveryQuery(states: states, channel: choice.channel, limit: limit)
+    if let limit = choice.limit { query.limit = limit == 0 ? nil : limit }
+    if let job = choice.job { query.job = try await context.resolve(job, in: store).id }
     let deliveries = try await store.deliveries(query)
     await store.close()
     switch context.format {

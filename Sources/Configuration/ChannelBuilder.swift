@@ -16,7 +16,8 @@ struct ChannelBuilder {
     switch type {
     case "webhook":
       return .webhook(
-        service(), secrets: (node("secrets")?.items ?? []).compactMap { take("secrets", ValueReader.secret($0)) })
+        service(), secrets: (node("secrets")?.items ?? []).compactMap { take("secrets", ValueReader.secret($0)) },
+        cloudEvents: read("cloudevents", false, ValueReader.boolean), body: node("body"))
     case "email": return .email(email())
     case "slack": return .slack(service())
     case "discord": return .discord(service())

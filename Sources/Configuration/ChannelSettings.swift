@@ -49,7 +49,7 @@ package struct ChannelSettings: Sendable, Hashable {
 
   package enum Kind: Sendable, Hashable {
     /// The signing keys, the newest first.
-    case webhook(Service, secrets: [SecretReference])
+    case webhook(Service, secrets: [SecretReference], cloudEvents: Bool, body: JSONNode?)
     case email(Email)
     case slack(Service)
     case discord(Service)
@@ -67,6 +67,8 @@ package struct ChannelSettings: Sendable, Hashable {
 
   package var name: String
   package var kind: Kind
+  /// Other words for what goes through it.
+  package var template = MessageTexts()
 
   /// `webhook`, `email`, …: the text of `type`.
   package var type: String {
@@ -87,11 +89,14 @@ package struct ChannelSettings: Sendable, Hashable {
     }
   }
 
+  /// Whether it is told that somebody has taken note of an alert.
+  package var takesAcknowledgements: Bool { if case .pagerduty = kind { true } else { false } }
+
   /// Every secret that the channel needs, with the key that refers to it.
   package var secrets: [(path: String, reference: SecretReference)] {
     let own: [(key: String, reference: SecretReference?)] =
       switch kind {
-      case .webhook(_, let secrets): secrets.enumerated().map { ("secrets[\($0.offset)]", $0.element) }
+      case .webhook(_, let secrets, _, _): secrets.enumerated().map { ("secrets[\($0.offset)]", $0.element) }
       case .email(let email): [("password", email.password)]
       case .pagerduty(_, let key): [("routing_key", key)]
       case .telegram(_, let token, _, _), .gotify(_, let token): [("token", token)]
@@ -111,7 +116,7 @@ package struct ChannelSettings: Sendable, Hashable {
   /// How it is reached, if over HTTP.
   private var service: Service? {
     switch kind {
-    case .webhook(let service, _), .slack(let service), .discord(let service), .teams(let service),
+    case .webhook(let service, _, _, _), .slack(let service), .discord(let service), .teams(let service),
       .mattermost(let service, _), .pagerduty(let service, _), .telegram(let service, _, _, _),
       .ntfy(let service, _, _), .gotify(let service, _), .alertmanager(let service, _, _), .apprise(let service, _):
       service

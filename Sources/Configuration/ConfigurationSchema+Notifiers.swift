@@ -1,6 +1,15 @@
 extension ConfigurationSchema {
   /// The channels that carry alerts, by their `type`.
-  static let notifiers: [Schema.Variant] = [
+  static let notifiers: [Schema.Variant] = variants.map { variant in
+    var variant = variant
+    variant.fields.fields.append(template)
+    return variant
+  }
+
+  private static let template = Schema.Field(
+    "template", .object(messageTexts), "Other words for alerts on this channel; they go before `alerts.templates`.")
+
+  private static let variants: [Schema.Variant] = [
     Schema.Variant(
       "webhook", "Posts JSON that is signed by the Standard Webhooks scheme.",
       [
@@ -11,6 +20,13 @@ extension ConfigurationSchema {
           "secrets", .list(.secret, atLeast: 0), standard: .array([]),
           "The signing keys (`whsec_…`), the newest first; with several, each signs, so keys can be exchanged without a gap."
         ), headers,
+        Schema.Field(
+          "cloudevents", .boolean, standard: .bool(false),
+          "Whether each message is a CloudEvent too (`ce-id` and the others, in binary mode)."),
+        Schema.Field(
+          "body", .document,
+          "What is posted in place of the ordinary JSON: any JSON with templates in its texts, or one text, which is sent as plain text."
+        ),
       ] + connection),
     Schema.Variant(
       "email", "Sends mail through an SMTP server.",

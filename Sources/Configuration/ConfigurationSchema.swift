@@ -10,6 +10,8 @@ package enum ConfigurationSchema {
       Schema.Field("azure", .object(azure), "Azure virtual machines."),
       Schema.Field("docker", .object(docker), "Running the calculation in a container."),
       Schema.Field("local", .object(local), "Instances that are processes of this machine."),
+      Schema.Field(
+        "recovery", .object(recovery), "What becomes of a job whose instance was taken back by its provider."),
       Schema.Field("store", .object(store), "Where jobs are remembered."),
       Schema.Field("watch", .object(watch), "How closely `cloudjobs watch` looks, and when it gives up."),
       Schema.Field("sync", .object(sync), "Bringing results to Google Drive."),
@@ -22,7 +24,7 @@ package enum ConfigurationSchema {
     ]))
 
   /// Sections that are checked and kept, and that nothing in this version reads.
-  static let withoutEffect: Set = ["hardware", "aws", "gcp", "azure", "docker"]
+  static let withoutEffect: Set = ["gcp", "azure", "docker"]
 
   // MARK: The sections of the Python tool
 
@@ -33,7 +35,9 @@ package enum ConfigurationSchema {
       Schema.Field("max_vcpu", .integer(1...4096), "The most virtual processors."),
       Schema.Field("min_memory_gb", .number(0...65_536), "The least memory, in GiB."),
       Schema.Field("max_memory_gb", .number(0...65_536), "The most memory, in GiB."),
-      Schema.Field("architecture", .text(.choice(["x86_64", "arm64"])), "The processors' instruction set."),
+      Schema.Field(
+        "architecture", .text(.choice(["x86_64", "arm64"])), "The processors' instruction set; otherwise x86_64."),
+      Schema.Field("min_gpus", .integer(0...64), "The fewest GPUs; otherwise machines without any."),
       Schema.Field("basis_set", .text(.line), "The basis set of a job that names none."),
       Schema.Field("executable", .text(.line), "The program of a job that names none."),
     ])
@@ -51,8 +55,16 @@ package enum ConfigurationSchema {
       Schema.Field("ami_id", .text(.line), "The machine image."),
       Schema.Field(
         "rclone_config_secret", .text(.line),
-        "The name (not the content) of the secret in Secrets Manager that holds rclone.conf."),
+        "The name (not the content) of the secret in Secrets Manager that holds rclone.conf; it is read by `iam_role`."),
+      Schema.Field(
+        "rclone_config_file", .text(.path),
+        "The rclone.conf on this machine that instances get where no secret is named; otherwise rclone's own."),
       Schema.Field("profile", .text(.line), "The profile of the AWS credentials."),
+      Schema.Field("disk_gb", .integer(1...16_384), "The size of the root disk in GiB; otherwise the image's."),
+      Schema.Field(
+        "leaked", .text(.choice(["terminate", "alert"])),
+        "What happens to an instance of ours that no open job needs: it is ended and told (`terminate`, the default), or only told."
+      ),
       maxPrice,
     ])
 
@@ -142,6 +154,16 @@ package enum ConfigurationSchema {
     Schema.Field(
       "ssh_host_key", .text(.path), standard: "/etc/ssh/ssh_host_ed25519_key.pub",
       "The file with the public host key of that server."),
+  ])
+
+  static let recovery = Schema.Fields([
+    Schema.Field(
+      "max_attempts", .integer(1...100), standard: .integer(1),
+      "Instances that a job may use, one after the other; with 1 it fails when the first one is taken back. The next one "
+        + "goes on from the results that were copied. Short: `run --max-attempts`."),
+    Schema.Field(
+      "zones", .text(.choice(RecoveryRule.Zones.allCases.map(\.rawValue))), standard: "other",
+      "Where the next instance is looked for: `other` zones first, or in any (`same`)."),
   ])
 
   static let store = Schema.Fields([
@@ -294,6 +316,9 @@ package enum ConfigurationSchema {
       "quiet_except", .text(.choice(["info", "warning", "critical", "nothing"])), standard: "critical",
       "What is at least this severe is told in quiet hours all the same."),
     Schema.Field(
+      "templates", .map(keys: templateKey, values: .object(messageTexts), sensitiveKeys: false), standard: .object([]),
+      "Other words for alerts: by rule, or for `all`. See [templates](channels.md#other-words)."),
+    Schema.Field(
       "retry",
       .object(
         Schema.Fields([
@@ -331,6 +356,23 @@ package enum ConfigurationSchema {
             Schema.Field("channels", .list(.text(.name), atLeast: 0), "The notifiers that carry them."),
           ])), meaning(rule))
     })
+
+  /// What may have templates of its own.
+  private static let templateKey: TextRule = {
+    let keys = ["all"] + AlertRule.allCases.map(\.rawValue)
+    return TextRule(kind: "rule", choices: keys) { text in
+      if keys.contains(text) { return nil }
+      let near = Wording.nearest(to: text, in: keys).map { "did you mean \($0)?" }
+      return "is neither a rule nor all; " + (near ?? "one of \(keys.joined(separator: ", "))")
+    }
+  }()
+
+  static let messageTexts = Schema.Fields([
+    Schema.Field("title", .text(.template), "The line that stands for the alert, such as the subject of a mail."),
+    Schema.Field(
+      "text", .text(.templateLines),
+      "What stands in place of the facts, a line each. One that begins with a label (`Cost: {{job.cost}}`) is a fact."),
+  ])
 
   private static let rules = Schema.Fields(
     settableRules.map { rule in

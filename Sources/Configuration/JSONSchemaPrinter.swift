@@ -109,6 +109,7 @@ private struct JSONSchemaPrinter {
       .object([
         ("type", "object"), ("propertyNames", text(keys)), ("additionalProperties", node(values)),
       ])
+    case .document: .object([])
     case .variants(let variants):
       .object([("oneOf", .array(variants.map { object($0.fields, constant: $0) }))])
     }

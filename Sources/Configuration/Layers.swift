@@ -84,6 +84,12 @@ struct Layers {
     var all = leaves.compactMap { path, field -> EffectiveValue? in
       entries[path].map { EffectiveValue(path: path, text: Self.shown($0.node, field.schema), source: $0.source) }
     }
+    for rule in document["alerts"]?["templates"]?.members ?? [] {
+      for text in rule.node.members ?? [] {
+        let path = Wording.step(Wording.step("alerts.templates", rule.key), text.key)
+        all.append(EffectiveValue(path: path, text: text.node.text(), source: source(text.node)))
+      }
+    }
     for member in document["notifiers"]?.members ?? [] {
       let here = Wording.step("notifiers", member.key)
       guard let variant = ConfigurationSchema.notifiers.first(where: { $0.type == member.node["type"]?.string }) else {

@@ -1,8 +1,10 @@
+internal import JobModel
+
 extension ConfigurationSchema {
   /// The tables of docs/configuration.md: every key, its kind, its default, its meaning.
   package static func reference() -> String {
     guard case .object(let sections) = root else { return "" }
-    return sections.fields.map { ReferencePrinter.section($0) }.joined(separator: "\n")
+    return sections.fields.map { ReferencePrinter.section($0) }.joined(separator: "\n") + ReferencePrinter.fields()
   }
 }
 
@@ -27,6 +29,22 @@ private enum ReferencePrinter {
     return out
   }
 
+  static func fields() -> String {
+    let rows = AlertField.allCases.map { "| `{{\($0.rawValue)}}` | \($0.meaning) |" }
+    return """
+
+      ### Fields of templates
+
+      Everything that `alerts.templates`, and `template` and `body` of a notifier, can name.
+
+      | field | what stands for it |
+      | --- | --- |
+      \(rows.joined(separator: "\n"))
+      | `{{tag.NAME}}` | The job's tag `NAME` |
+
+      """
+  }
+
   private static func table(_ rows: [String]) -> String {
     (["| key | kind | default | meaning |", "| --- | --- | --- | --- |"] + rows).joined(separator: "\n") + "\n"
   }
@@ -36,6 +54,9 @@ private enum ReferencePrinter {
       let here = "\(path).\(field.key)"
       if case .object(let inner) = field.schema {
         return ["| `\(here)` | object | | \(field.meaning) |"] + rows(inner, under: here)
+      }
+      if case .map(_, .object(let inner), _) = field.schema {
+        return ["| `\(here)` | object | | \(field.meaning) |"] + rows(inner, under: here + ".NAME")
       }
       let standard = field.standard.map { "`\($0.text())`" } ?? (field.required ? "required" : "")
       return ["| `\(here)` | \(kind(field.schema)) | \(standard) | \(field.meaning) |"]
@@ -58,6 +79,7 @@ private enum ReferencePrinter {
     case .oneOrMany(let element): "\(kind(element)), or a list of them"
     case .map(_, let values, _): "object of: \(kind(values))"
     case .object: "object"
+    case .document: "any JSON"
     case .variants: "object with a `type`"
     }
   }

@@ -24,6 +24,8 @@ package indirect enum Schema: Sendable {
   case object(Fields)
   /// Any keys that the rule allows, all with values of one kind.
   case map(keys: TextRule, values: Schema, sensitiveKeys: Bool)
+  /// Any JSON; its texts are templates.
+  case document
   /// An object whose key `type` says which other keys it has.
   case variants([Variant])
 
@@ -118,7 +120,7 @@ extension Schema {
       if text.first == "[", let node = try? JSONReader.read(text), node.items != nil { return JSONNode(node.value) }
       let items = text.split(separator: ",").map { element.node(from: String($0.trimmed)) }
       return .array(items)
-    case .secret, .textOrSecret, .object, .map, .variants:
+    case .secret, .textOrSecret, .object, .map, .document, .variants:
       if text.first == "{", let node = try? JSONReader.read(text), node.members != nil { return JSONNode(node.value) }
       return .string(text)
     case .text, .duration, .money, .price: return .string(text)

@@ -20,6 +20,7 @@ struct SchemaCheck {
       if node.items != nil { list(node, element, 1, path) } else { check(node, element, path) }
     case .object(let fields): object(node, fields, path, known: [])
     case .map(let keys, let values, let sensitive): map(node, keys, values, sensitive, path)
+    case .document: document(node, path)
     case .variants(let variants): variant(node, variants, path)
     }
   }
@@ -107,6 +108,19 @@ struct SchemaCheck {
       } else {
         check(member.node, values, here)
       }
+    }
+  }
+
+  private mutating func document(_ node: JSONNode, _ path: String) {
+    switch node.value {
+    case .null, .bool, .number: break
+    case .string(let text):
+      if let problem = TextRule.templateProblem(text) { mistakes.add(path, problem, at: node.position) }
+    case .array(let items):
+      for (index, item) in items.enumerated() { document(item, "\(path)[\(index)]") }
+    case .object(let members):
+      duplicates(members, path)
+      for member in members { document(member.node, Wording.step(path, member.key)) }
     }
   }
 

@@ -9,6 +9,7 @@ package struct Settings: Sendable, Equatable {
   package var azure: Section
   package var docker: Section
   package var local: Local
+  package var recovery: RecoveryRule
   package var store: Store
   package var watch: Watch
   package var sync: Sync
@@ -32,6 +33,7 @@ package struct Settings: Sendable, Equatable {
     package func string(_ key: String) -> String? { values[key]?.string }
     package func strings(_ key: String) -> [String] { values[key]?.array?.compactMap(\.string) ?? [] }
     package func bool(_ key: String) -> Bool? { values[key]?.bool }
+    package func integer(_ key: String) -> Int? { values[key]?.double.map { Int($0) } }
     package func double(_ key: String) -> Double? { values[key]?.double }
   }
 
@@ -100,6 +102,12 @@ package struct Settings: Sendable, Equatable {
     package var persist: Duration
   }
 
+  /// Other words for alerts.
+  package struct MessageTemplates: Sendable, Hashable {
+    package var all = MessageTexts()
+    package var rules: [AlertRule: MessageTexts] = [:]
+  }
+
   package struct Alerts: Sendable, Hashable {
     package var rules: [AlertRule: AlertPolicy.Setting]
     /// Ascending.
@@ -120,6 +128,8 @@ package struct Settings: Sendable, Equatable {
     package var repeatAfter: Duration?
     package var quietHours: [QuietHours]
     package var retry: Retry
+    /// Other words for alerts: for all, and by rule.
+    package var templates: MessageTemplates
 
     package struct Retry: Sendable, Hashable {
       package var maxTries: Int

@@ -13,7 +13,8 @@ struct SettingsBuilder {
   mutating func build(warnings: [Mistake]) -> Settings {
     Settings(
       hardware: section("hardware"), aws: section("aws"), gcp: section("gcp"), azure: section("azure"),
-      docker: section("docker"), local: local(), store: store(), watch: watch(), sync: sync(), ssh: ssh(),
+      docker: section("docker"), local: local(), recovery: recovery(), store: store(), watch: watch(), sync: sync(),
+      ssh: ssh(),
       alerts: alerts(),
       notifiers: notifiers(), file: layers.file, values: layers.values, warnings: warnings)
   }
@@ -43,6 +44,12 @@ struct SettingsBuilder {
       configFile: layers.entries["ssh.config_file"]?.node.string,
       acceptsNewHostKeys: text("ssh.host_keys") == "accept_new", connectTimeout: duration("ssh.connect_timeout"),
       persist: duration("ssh.persist"))
+  }
+
+  private mutating func recovery() -> RecoveryRule {
+    RecoveryRule(
+      maxAttempts: read("recovery.max_attempts", 1) { ValueReader.integer($0, 1...Int.max) },
+      zones: RecoveryRule.Zones(rawValue: text("recovery.zones")) ?? .other)
   }
 
   private mutating func store() -> Settings.Store {
@@ -111,7 +118,16 @@ struct SettingsBuilder {
       quietHours: quietHours(),
       retry: Settings.Alerts.Retry(
         maxTries: read("alerts.retry.max_tries", 1) { ValueReader.integer($0, 1...Int.max) },
-        maxAge: duration("alerts.retry.max_age")))
+        maxAge: duration("alerts.retry.max_age")), templates: templates())
+  }
+
+  private func templates() -> Settings.MessageTemplates {
+    let written = layers.document["alerts"]?["templates"]
+    var templates = Settings.MessageTemplates(all: MessageTexts(written?["all"]))
+    for rule in AlertRule.allCases {
+      if let node = written?[rule.rawValue] { templates.rules[rule] = MessageTexts(node) }
+    }
+    return templates
   }
 
   /// The check has seen that every value fits its key.
@@ -155,7 +171,10 @@ struct SettingsBuilder {
       guard let variant = ConfigurationSchema.notifiers.first(where: { $0.type == type }) else { continue }
       var channel = ChannelBuilder(
         node: member.node, fields: variant.fields, path: Wording.step("notifiers", member.key))
-      if let kind = channel.kind(variant.type) { all.append(ChannelSettings(name: member.key, kind: kind)) }
+      if let kind = channel.kind(variant.type) {
+        all.append(
+          ChannelSettings(name: member.key, kind: kind, template: MessageTexts(member.node["template"])))
+      }
       for mistake in channel.mistakes.mistakes { mistakes.add(mistake.path, mistake.message, at: mistake.position) }
     }
     return all

@@ -23,6 +23,8 @@ package struct Alert: Sendable, Hashable, Identifiable {
     case firing
     /// What was firing is over.
     case resolved
+    /// Somebody has taken note of what fires. Only channels are told that have a notion of it.
+    case acknowledged
   }
 
   /// Made of job, attempt, rule and key, so the same thing can't be told twice. Without a `.`, as Standard Webhooks asks.
@@ -47,6 +49,8 @@ package struct Alert: Sendable, Hashable, Identifiable {
   package var channels: [String]
   /// What silences, groups and templates go by: `job`, `name`, `provider`, `rule`, `severity`, `tag.…`.
   package var labels: [String: String]
+  /// What templates and pictures are made of.
+  package var details: AlertDetails
 
   package struct Fact: Sendable, Hashable, Codable {
     package var label: String
@@ -61,13 +65,14 @@ package struct Alert: Sendable, Hashable, Identifiable {
     id: String, rule: AlertRule, severity: Severity, at: Timestamp, job: JobID?, title: String, facts: [Fact],
     nextCommand: String?, channels: [String], status: Status = .event, condition: String? = nil,
     incident: String? = nil,
-    labels: [String: String] = [:]
+    labels: [String: String] = [:], details: AlertDetails = AlertDetails()
   ) {
     self.id = id
     self.status = status
     self.condition = condition ?? id
     self.incident = incident ?? id
     self.labels = labels
+    self.details = details
     self.rule = rule
     self.severity = severity
     self.at = at
@@ -89,6 +94,18 @@ extension Alert {
     end.channels = firing.channels
     end.severity = firing.severity
     return end
+  }
+
+  /// What those of `channels` are told that heard of it, when somebody has taken note of it.
+  package func acknowledged(by person: String, at now: Timestamp, channels: Set<String>) -> Alert {
+    var note = self
+    note.id = id + "-acknowledged"
+    note.status = .acknowledged
+    note.at = now
+    note.title = "Acknowledged by \(person): \(title)"
+    note.facts = [Fact("By", person)]
+    note.channels = self.channels.filter { channels.contains($0) }
+    return note
   }
 }
 

@@ -102,10 +102,10 @@ package struct AlertPolicy: Sendable, Hashable {
   /// What `event` makes: an alert, or the ends of earlier ones. `job` is the job after the event.
   package func alerts(for event: Event, job: Job, billing: BillingRule) -> [Alert] {
     let policy = effective(for: job)
-    return policy.ends(event, job) + (policy.alert(for: event, job: job, billing: billing).map { [$0] } ?? [])
+    return policy.ends(event, job, billing) + (policy.alert(for: event, job: job, billing: billing).map { [$0] } ?? [])
   }
 
-  private func ends(_ event: Event, _ job: Job) -> [Alert] {
+  private func ends(_ event: Event, _ job: Job, _ billing: BillingRule) -> [Alert] {
     Self.resolved(by: event).filter { event.kind != .instanceGone || Self.mayFire($0, job) }.map { rule in
       Alert(
         id: "\(Self.condition(rule, event))-resolved", rule: rule, severity: .info, at: event.at, job: job.id,
@@ -114,7 +114,7 @@ package struct AlertPolicy: Sendable, Hashable {
           Alert.Fact("Job", "\(job.id) (\(job.spec.name))"), Alert.Fact("What", event.message),
           Alert.Fact("State", job.state.rawValue),
         ], nextCommand: nil, channels: [], status: .resolved, condition: Self.condition(rule, event),
-        labels: labels(rule, job))
+        labels: labels(rule, job), details: details(event, job, job.cost(at: event.at, rule: billing)))
     }
   }
 
@@ -182,7 +182,12 @@ package struct AlertPolicy: Sendable, Hashable {
       id: id, rule: rule, severity: setting.severity, at: event.at, job: job.id,
       title: Self.title(event: event, job: job, cost: cost), facts: facts,
       nextCommand: Self.nextCommand(rule, job.id), channels: setting.channels ?? channels,
-      status: Self.lasts(rule) ? .firing : .event, condition: condition, labels: labels(rule, job))
+      status: Self.lasts(rule) ? .firing : .event, condition: condition, labels: labels(rule, job),
+      details: details(event, job, cost))
+  }
+
+  private func details(_ event: Event, _ job: Job, _ cost: Money) -> AlertDetails {
+    AlertDetails(event: event, job: job, cost: cost, marks: costThresholds)
   }
 
   /// An alert as the rule would make it, to see what becomes of it.

@@ -30,7 +30,7 @@ package struct DeliveryRules: Sendable, Hashable {
   package func hold(
     _ alert: Alert, silences: [Silence], at now: Timestamp, offset: (String?, Timestamp) -> Int
   ) -> Hold? {
-    guard alert.status != .resolved, alert.rule != .test else { return nil }
+    guard alert.status != .resolved, alert.status != .acknowledged, alert.rule != .test else { return nil }
     // The longest silence counts, since each of them alone would keep it back.
     if let silence = silences.filter({ $0.matches(alert, at: now) }).max(by: { $0.until < $1.until }) {
       return Hold(until: silence.until, why: "silence \(silence.id)")

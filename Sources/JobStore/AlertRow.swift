@@ -5,7 +5,7 @@ import JobModel
 enum AlertRow {
   static let alertSelection = """
     a.id, a.rule, a.severity, a.at, a.job, a.title, a.facts, a.next_command, a.channels, a.status, a.condition,
-      a.incident, a.labels
+      a.incident, a.labels, a.details
     """
 
   static let deliverySelection = """
@@ -41,9 +41,11 @@ enum AlertRow {
     let condition = row.optionalText()
     let incident = row.optionalText()
     let labels = try row.optionalText().map { try StoredJSON.value([String: String].self, $0, "its labels") } ?? [:]
+    let details = try row.optionalText().map { try StoredJSON.value(AlertDetails.self, $0, "its details") }
     return Alert(
       id: id, rule: rule, severity: severity, at: at, job: job, title: title, facts: facts, nextCommand: nextCommand,
-      channels: channels, status: status, condition: condition, incident: incident, labels: labels)
+      channels: channels, status: status, condition: condition, incident: incident, labels: labels,
+      details: details ?? AlertDetails())
   }
 
   /// Adds the alerts whose ids are new, each with its deliveries, and returns how many were. The end of a condition
@@ -90,22 +92,56 @@ enum AlertRow {
         row.add(firing.id)
         row.add(channel)
       }
-      if skipped > 0 { continue }
-      try db.run(
-        """
-        INSERT INTO deliveries(alert, channel, state, tries, created_at, next_try_at, incident)
-        SELECT ?1, ?2, iif(EXISTS (SELECT 1 FROM deliveries
-          WHERE alert = ?3 AND channel = ?2 AND state = 'pending'), 'waiting', 'pending'), 0, ?4, ?4, ?3
-        WHERE true ON CONFLICT(alert, channel) DO NOTHING
-        """
-      ) { row in
-        row.add(end.id)
-        row.add(channel)
-        row.add(firing.id)
-        row.add(now)
+      if skipped > 0 {
+        try skipWaiting(for: firing.id, channel, db)
+        continue
       }
+      try follow(firing, with: end, channel, at: now, db)
     }
     return true
+  }
+
+  /// A delivery of what follows a beginning; it waits until that was delivered.
+  private static func follow(_ firing: Alert, with next: Alert, _ channel: String, at now: Timestamp, _ db: Database)
+    throws
+  {
+    try db.run(
+      """
+      INSERT INTO deliveries(alert, channel, state, tries, created_at, next_try_at, incident)
+      SELECT ?1, ?2, iif(EXISTS (SELECT 1 FROM deliveries
+        WHERE alert = ?3 AND channel = ?2 AND state = 'pending'), 'waiting', 'pending'), 0, ?4, ?4, ?3
+      WHERE true ON CONFLICT(alert, channel) DO NOTHING
+      """
+    ) { row in
+      row.add(next.id)
+      row.add(channel)
+      row.add(firing.id)
+      row.add(now)
+    }
+  }
+
+  /// That somebody took note of it need not be told either.
+  private static func skipWaiting(for firing: String, _ channel: String, _ db: Database) throws {
+    try db.run(
+      """
+      UPDATE deliveries SET state = 'skipped', answer = 'over before it was sent'
+      WHERE incident = ? AND channel = ? AND state = 'waiting'
+      """
+    ) { row in
+      row.add(firing)
+      row.add(channel)
+    }
+  }
+
+  /// Tells that somebody took note of what fires, behind its beginning.
+  static func acknowledge(
+    _ firing: Alert, by person: String, telling channels: Set<String>, at now: Timestamp, _ db: Database
+  )
+    throws
+  {
+    let note = firing.acknowledged(by: person, at: now, channels: channels)
+    guard !note.channels.isEmpty, try insertRow(note, db) else { return }
+    for channel in Set(note.channels).sorted() { try follow(firing, with: note, channel, at: now, db) }
   }
 
   private static func insert(_ alert: Alert, at now: Timestamp, _ db: Database) throws -> Bool {
@@ -132,11 +168,12 @@ enum AlertRow {
     let facts = try StoredJSON.text(alert.facts)
     let channels = try StoredJSON.text(alert.channels)
     let labels = try StoredJSON.text(alert.labels)
+    let details = try StoredJSON.text(alert.details)
     return try db.run(
       """
       INSERT INTO alerts(id, rule, severity, at, job, title, facts, next_command, channels, status, condition, incident,
-        labels)
-      VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(id) DO NOTHING
+        labels, details)
+      VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(id) DO NOTHING
       """
     ) { row in
       row.add(alert.id)
@@ -152,6 +189,7 @@ enum AlertRow {
       row.add(alert.condition)
       row.add(alert.incident)
       row.add(labels)
+      row.add(details)
     } == 1
   }
 }

@@ -212,13 +212,24 @@ package actor MemoryStore: Store {
         first.state = .skipped
         first.answer = "over before it was sent"
         outbox[first.id] = first
+        for var other in outbox.values
+        where other.alert.incident == firing.id && other.channel == channel && other.state == .waiting {
+          other.state = .skipped
+          other.answer = first.answer
+          outbox[other.id] = other
+        }
         continue
       }
-      lastDelivery += 1
-      outbox[lastDelivery] = Delivery(
-        id: lastDelivery, alert: end, channel: channel, state: first?.state == .pending ? .waiting : .pending, tries: 0,
-        createdAt: now, nextTryAt: now)
+      follow(firing, with: end, channel, at: now)
     }
+  }
+
+  private func follow(_ firing: Alert, with next: Alert, _ channel: String, at now: Timestamp) {
+    let first = outbox.values.first { $0.alert.id == firing.id && $0.channel == channel }
+    lastDelivery += 1
+    outbox[lastDelivery] = Delivery(
+      id: lastDelivery, alert: next, channel: channel, state: first?.state == .pending ? .waiting : .pending, tries: 0,
+      createdAt: now, nextTryAt: now)
   }
 
   package func file(_ request: JobRequest) async throws(StoreError) {
@@ -459,12 +470,21 @@ package actor MemoryStore: Store {
     }
   }
 
-  package func acknowledge(_ ids: [String], by person: String, at now: Timestamp) async throws(StoreError) -> Int {
+  package func acknowledge(
+    _ ids: [String], by person: String, telling channels: Set<String>, at now: Timestamp
+  ) async throws(StoreError) -> Int {
     try open()
     var count = 0
-    for id in ids where alerts[id]?.status == .firing && ends[id] == nil && acknowledged[id] == nil {
+    for id in ids {
+      guard let firing = alerts[id], firing.status == .firing, ends[id] == nil, acknowledged[id] == nil else {
+        continue
+      }
       acknowledged[id] = (now, person)
       count += 1
+      let note = firing.acknowledged(by: person, at: now, channels: channels)
+      guard !note.channels.isEmpty, alerts[note.id] == nil else { continue }
+      alerts[note.id] = note
+      for channel in Set(note.channels).sorted() { follow(firing, with: note, channel, at: now) }
     }
     return count
   }

@@ -224,9 +224,12 @@ struct Schema: Sendable {
         """)
   }
 
-  /// What all jobs cost in a day or month is asked every minute; and a name of the database, by which it knows its
-  /// instances in a cloud.
+  /// What alerts know beside their texts; what all jobs cost in a day or month, which is asked every minute; and a name of
+  /// the database, by which it knows its instances in a cloud.
   static func v5(_ db: Database) throws {
+    if try !db.columns(in: "alerts").contains(where: { $0.name == "details" }) {
+      try db.execute(sql: "ALTER TABLE alerts ADD COLUMN details TEXT")
+    }
     try db.execute(
       sql: """
         CREATE INDEX IF NOT EXISTS attempts_by_end ON attempts(ended_at) WHERE launched_at IS NOT NULL;

@@ -114,7 +114,11 @@ package protocol Store: Sendable {
   func firingAlerts() async throws(StoreError) -> [FiringAlert]
 
   /// Notes that somebody has seen alerts that fire, so that they are not told again. Returns how many.
-  func acknowledge(_ alerts: [String], by person: String, at now: Timestamp) async throws(StoreError) -> Int
+  ///
+  /// - Parameter channels: those that have a notion of it are told, if they were told of the beginning.
+  func acknowledge(
+    _ alerts: [String], by person: String, telling channels: Set<String>, at now: Timestamp
+  ) async throws(StoreError) -> Int
 
   /// Makes deliveries of alerts that still fire, that nobody has acknowledged and that were delivered before `moment`
   /// due again. Returns how many.

@@ -47,11 +47,13 @@ extension StoreActor {
     }
   }
 
-  package func acknowledge(_ alerts: [String], by person: String, at now: Timestamp) async throws(StoreError) -> Int {
+  package func acknowledge(
+    _ alerts: [String], by person: String, telling channels: Set<String>, at now: Timestamp
+  ) async throws(StoreError) -> Int {
     try await write { db in
       var count = 0
       for alert in alerts {
-        count += try db.run(
+        let changed = try db.run(
           """
           UPDATE alerts SET acknowledged_at = ?, acknowledged_by = ? WHERE id = ? AND status = 'firing'
             AND resolved_at IS NULL AND acknowledged_at IS NULL
@@ -61,6 +63,14 @@ extension StoreActor {
           row.add(person)
           row.add(alert)
         }
+        guard changed > 0 else { continue }
+        count += 1
+        let firing = try db.rows("SELECT \(AlertRow.alertSelection) FROM alerts a WHERE a.id = ?") {
+          $0.add(alert)
+        } _: {
+          try AlertRow.readAlert(&$0)
+        }
+        for one in firing { try AlertRow.acknowledge(one, by: person, telling: channels, at: now, db) }
       }
       return count
     }

@@ -24,17 +24,7 @@ package actor AlertDispatcher {
   /// What came of tries and could not be written yet. Nothing more is pushed meanwhile: it could not be written either.
   private var unsettled: [Int64: DeliveryOutcome] = [:]
   private var settleAt = Timestamp(milliseconds: 0)
-  /// Channels that failed, how often in a row, and before when they are not tried again.
-  private var pauses: [String: (failures: Int, until: Timestamp)] = [:]
-  private var buckets: [String: TokenBucket] = [:]
-  /// When a condition last began on a channel, so that one that flaps is told of once in a while only.
-  private var begun: [String: [String: Timestamp]] = [:]
-  /// Channels that can't be used, with what they said, until that was written down.
-  private var unusable: [String: String] = [:]
-  /// Channels that have taken a message since this process began, or since they could not.
-  private var usable: Set<String> = []
-  /// Channels that take messages again, of which the store has not been told.
-  private var recovered: Set<String> = []
+  private var states = ChannelStates()
   private var repeatAt = Timestamp(milliseconds: 0)
   /// Deliveries that ended while the outbox was being read: what was read of them is old.
   private var endedMeanwhile: Set<Int64> = []
@@ -49,9 +39,6 @@ package actor AlertDispatcher {
 
   /// How many due deliveries a channel takes at a time.
   private static let batch = 1000
-  /// A channel that failed is tried again after this, doubled with each failure in a row up to the longest.
-  private static let firstChannelPause = Duration.milliseconds(500)
-  private static let longestChannelPause = Duration.seconds(30)
   /// A pause that full jitter draws as nothing would hammer the receiver.
   private static let shortestPause = Duration.milliseconds(100)
 
@@ -75,7 +62,7 @@ package actor AlertDispatcher {
     self.channels = Dictionary(channels.map { ($0.name, $0) }) { first, _ in first }
     self.policy = policy
     self.rules = rules
-    buckets = [:]
+    states.forgetLimits()
     await pump()
   }
 
@@ -137,14 +124,14 @@ package actor AlertDispatcher {
     nextDue = nil
     let silences = try await store.silences(at: now)
     for (channel, next) in try await store.nextDeliveries() {
-      let moment = max(next, pauses[channel]?.until ?? next)
+      let moment = states.start(of: channel, due: next)
       guard moment <= now else {
         nextDue = min(nextDue ?? moment, moment)
         continue
       }
       // A busy channel takes what is due when its task ends.
       guard busy[channel] == nil else { continue }
-      if let moment = waitForToken(channel, now) {
+      if let moment = states.waitForToken(channel, channels[channel]?.limit, at: now) {
         nextDue = min(nextDue ?? moment, moment)
         continue
       }
@@ -166,22 +153,9 @@ package actor AlertDispatcher {
     }
   }
 
-  /// When a channel that has had its share may be given more, or nil for now.
-  private func waitForToken(_ channel: String, _ now: Timestamp) -> Timestamp? {
-    guard let limit = channels[channel]?.limit else { return nil }
-    if buckets[channel]?.limit != limit { buckets[channel] = TokenBucket(limit, at: now) }
-    let next = buckets[channel]?.nextAt(now) ?? now
-    return next > now ? next : nil
-  }
-
   private func hold(_ delivery: Delivery, _ silences: [Silence], _ now: Timestamp) -> DeliveryRules.Hold? {
-    let alert = delivery.alert
-    if let hold = rules.hold(alert, silences: silences, at: now, offset: offset) { return hold }
-    // It may be over again before that, and then nobody hears of it.
-    guard alert.status == .firing, delivery.repeats == 0, delivery.tries == 0,
-      let last = begun[delivery.channel]?[alert.condition], last + rules.flapWindow > now
-    else { return nil }
-    return DeliveryRules.Hold(until: last + rules.flapWindow, why: "flapping")
+    rules.hold(delivery.alert, silences: silences, at: now, offset: offset)
+      ?? states.flapping(delivery, at: now, window: rules.flapWindow)
   }
 
   private func start(_ deliveries: [Delivery], through channel: String) {
@@ -194,7 +168,7 @@ package actor AlertDispatcher {
   }
 
   private func channelEnded(_ channel: String) async {
-    if let answer = unusable.removeValue(forKey: channel) { await park(channel, answer) }
+    if let answer = states.takeRefusal(of: channel) { await park(channel, answer) }
     busy[channel] = nil
     await pump()
     guard busy.isEmpty else { return }
@@ -206,7 +180,6 @@ package actor AlertDispatcher {
   /// alert tries it anew.
   private func park(_ channel: String, _ answer: String) async {
     let now = time()
-    usable.remove(channel)
     do {
       let count = try await store.park(channel: channel, answer: answer, at: now)
       logger.error(
@@ -235,7 +208,7 @@ package actor AlertDispatcher {
 
   /// A channel that takes messages ends the alert that it does not, whoever raised that.
   private func noteUsable(_ channel: String, at now: Timestamp) async {
-    guard usable.insert(channel).inserted else { return }
+    guard states.becameUsable(channel) else { return }
     let end = Alert(
       id: "\(Self.condition(channel))-resolved", rule: .channelUnusable, severity: .info, at: now, job: nil,
       title: "Alerts arrive through \(channel) again", facts: [Alert.Fact("Channel", channel)], nextCommand: nil,
@@ -244,7 +217,7 @@ package actor AlertDispatcher {
     do {
       if try await store.raise([end], at: now) > 0 { pumpAgain = true }
     } catch {
-      usable.remove(channel)
+      states.forgetUsable(channel)
       logger.error("Outbox can't be written", metadata: ["error": "\(error)"])
     }
   }
@@ -258,10 +231,10 @@ package actor AlertDispatcher {
     }
     var isOpen = true
     for delivery in deliveries {
-      if isOpen, waitForToken(name, time()) != nil { isOpen = false }
+      if isOpen, states.waitForToken(name, channels[name]?.limit, at: time()) != nil { isOpen = false }
       if isOpen, !isClosing, !Task.isCancelled, unsettled.isEmpty {
         let (outcome, wish) = await push(delivery, through: name)
-        isOpen = note(outcome, wish, through: name)
+        isOpen = states.note(outcome, wish: wish, through: name)
         await record(outcome, of: delivery)
       }
       guard unsettled[delivery.id] == nil else { continue }
@@ -279,7 +252,7 @@ package actor AlertDispatcher {
     var carrier = first
     carrier.alert = digest
     let (outcome, wish) = await push(carrier, through: name, id: "msg_digest-" + WebhookFormat.id("\(ids)-\(name)"))
-    _ = note(outcome, wish, through: name)
+    _ = states.note(outcome, wish: wish, through: name)
     for delivery in deliveries {
       var each = outcome
       each.delivery = delivery.id
@@ -298,31 +271,25 @@ package actor AlertDispatcher {
     }
   }
 
-  /// Keeps account of a channel's failures; `wish` is how long the receiver asked to be left alone. False if it is to be
-  /// left alone for a while.
-  private func note(_ outcome: DeliveryOutcome, _ wish: Duration?, through name: String) -> Bool {
-    guard case .retry = outcome.result else {
-      if unusable[name] != nil { return false }
-      // What failed before need not wait for its own time: the channel takes messages again.
-      if pauses.removeValue(forKey: name) != nil, outcome.result == .delivered { recovered.insert(name) }
-      return true
-    }
-    let failures = (pauses[name]?.failures ?? 0) + 1
-    let pause = min(Self.longestChannelPause, Self.firstChannelPause * (1 << min(failures - 1, 10)))
-    pauses[name] = (failures, outcome.at + (wish.map(RetryAfter.clamp) ?? pause))
-    return false
-  }
-
   private func push(
     _ delivery: Delivery, through name: String, id: String? = nil
   ) async -> (DeliveryOutcome, Duration?) {
     let now = time()
-    _ = buckets[name]?.take(at: now)
-    if delivery.alert.status == .firing { noteBeginning(delivery.alert.condition, on: name, at: now) }
+    states.take(name, at: now)
+    if delivery.alert.status == .firing {
+      states.noteBeginning(delivery.alert.condition, on: name, at: now, window: rules.flapWindow)
+    }
     guard let notifier = channels[name] else {
       return (
         DeliveryOutcome(
           delivery: delivery.id, at: now, result: .dead, answer: "no notifier of this name is configured"), nil
+      )
+    }
+    guard delivery.alert.status != .acknowledged || notifier.takesAcknowledgements else {
+      return (
+        DeliveryOutcome(
+          delivery: delivery.id, at: now, result: .dead, answer: "a channel of this type knows no acknowledgements"),
+        nil
       )
     }
     let message = AlertMessage(id: id ?? Self.messageID(delivery), alert: delivery.alert, now: now)
@@ -335,7 +302,7 @@ package actor AlertDispatcher {
     case .permanent(let text):
       return (DeliveryOutcome(delivery: delivery.id, at: ended, result: .dead, answer: text), nil)
     case .unusable(let text):
-      unusable[name] = text
+      states.refuse(name, saying: text)
       return (DeliveryOutcome(delivery: delivery.id, at: ended, result: .dead, answer: text), nil)
     case .retry(let text, let after):
       let next = policy.next(
@@ -347,14 +314,6 @@ package actor AlertDispatcher {
       case .dead(let why):
         return (DeliveryOutcome(delivery: delivery.id, at: ended, result: .dead, answer: "\(why): \(text)"), nil)
       }
-    }
-  }
-
-  private func noteBeginning(_ condition: String, on channel: String, at now: Timestamp) {
-    begun[channel, default: [:]][condition] = now
-    // Only what can still matter is remembered.
-    if begun[channel, default: [:]].count > 2000 {
-      begun[channel] = begun[channel]?.filter { $0.value + rules.flapWindow > now }
     }
   }
 
@@ -396,13 +355,12 @@ package actor AlertDispatcher {
   }
 
   private func hurryRecovered(_ now: Timestamp) async {
-    for channel in recovered {
+    for channel in states.takeRecovered() {
+      pumpAgain = true
       do { try await store.hurry(channel: channel, at: now) } catch {
         logger.error("Outbox can't be read", metadata: ["error": "\(error)"])
       }
     }
-    if !recovered.isEmpty { pumpAgain = true }
-    recovered = []
   }
 
   /// The id that every try of a delivery carries; one that is told again is another message.

@@ -26,7 +26,7 @@ package enum AlertmanagerFormat {
       switch alert.status {
       case .resolved: min(alert.at, now)
       case .firing: max(alert.at, now) + hold
-      case .event: max(alert.at, now) + eventHold
+      case .event, .acknowledged: max(alert.at, now) + eventHold
       }
     if alert.status != .resolved { document.append(("startsAt", .string(alert.at.iso8601(milliseconds: true)))) }
     document.append(("endsAt", .string(end.iso8601(milliseconds: true))))

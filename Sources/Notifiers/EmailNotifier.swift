@@ -19,7 +19,7 @@ package actor EmailNotifier: Notifier {
     func wrong(_ key: String, _ message: String, _ remedy: String) -> NotifierSettingsError {
       NotifierSettingsError(notifier: name, key: key, message: message, remedy: remedy)
     }
-    let form = "Write name@host or Name <name@host>, in ASCII, a foreign domain in its xn-- form."
+    let form = "Write name@host or Name <name@host>, with only letters, digits and !#$%&'*+-/=?^_`{|}~. before the @."
     guard let from = MailAddress(settings.from) else { throw wrong("from", "it is not a mail address", form) }
     var to: [MailAddress] = []
     for (number, text) in settings.to.enumerated() {
@@ -76,15 +76,13 @@ package actor EmailNotifier: Notifier {
         // The others would only meet the same silence, one time-out after the other.
         if error.concernsWholeServer {
           ledger[message.id] = entry
-          if error.isWorthRetrying { return answer(true, entry, text) }
-          guard case .permanent(let line) = answer(false, entry, text) else { return .unusable(text) }
-          return .unusable(line)
+          return error.isWorthRetrying ? .retry(line(entry, text), after: nil) : .unusable(line(entry, text))
         }
       }
     }
     if !later.isEmpty {
       ledger[message.id] = entry
-      return answer(true, entry, later.joined(separator: "; "))
+      return .retry(line(entry, later.joined(separator: "; ")), after: nil)
     }
     guard entry.refused.isEmpty else {
       // Kept, so that sending it again by hand reaches only those who have not got it.
@@ -92,17 +90,17 @@ package actor EmailNotifier: Notifier {
       entry.refused = [:]
       ledger[message.id] = entry
       let texts = refused.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
-      return answer(false, entry, texts.joined(separator: "; "))
+      return .permanent(line(entry, texts.joined(separator: "; ")))
     }
     ledger.forget(message.id)
     let count = to.count == 1 ? "" : " (\(to.count) recipients)"
     return .delivered(redactor.line(said.isEmpty ? "all recipients have it" : said) + count)
   }
 
-  private func answer(_ isWorthRetrying: Bool, _ entry: MailLedger.Entry, _ text: String) -> DeliveryAnswer {
+  /// What was said, and how many have the message all the same.
+  private func line(_ entry: MailLedger.Entry, _ text: String) -> String {
     let reached = entry.delivered.isEmpty ? "" : "\(entry.delivered.count) of \(to.count) recipients have it; "
-    let line = redactor.line(reached + text)
-    return isWorthRetrying ? .retry(line, after: nil) : .permanent(line)
+    return redactor.line(reached + text)
   }
 
   private static func request(

@@ -13,6 +13,8 @@ package protocol HTTPChannel: Sendable {
   var limit: TokenBucket.Limit? { get }
   /// Whether many alerts may come as one message. Not for services that put beginnings and ends together by their ids.
   var takesDigests: Bool { get }
+  /// Whether the service has a notion of somebody having taken note of an alert.
+  var takesAcknowledgements: Bool { get }
   /// Whether settings must not set `header`, which is in lower case, because the channel does.
   func isReserved(_ header: String) -> Bool
 
@@ -29,6 +31,7 @@ extension HTTPChannel {
   package var secrets: [Secret] { [] }
   package var limit: TokenBucket.Limit? { nil }
   package var takesDigests: Bool { true }
+  package var takesAcknowledgements: Bool { false }
 
   package func isReserved(_ header: String) -> Bool { false }
 

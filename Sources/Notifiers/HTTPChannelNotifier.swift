@@ -8,6 +8,7 @@ package actor HTTPChannelNotifier: Notifier {
   package nonisolated let destination: String
   package nonisolated let limit: TokenBucket.Limit?
   package nonisolated let takesDigests: Bool
+  package nonisolated let takesAcknowledgements: Bool
 
   private let channel: any HTTPChannel
   private let http: HTTPClient
@@ -37,6 +38,7 @@ package actor HTTPChannelNotifier: Notifier {
     kind = channel.kind
     limit = channel.limit
     takesDigests = channel.takesDigests
+    takesAcknowledgements = channel.takesAcknowledgements
     destination = Redactor.origin(of: channel.connection.url.reveal())
     redactor = Redactor([channel.connection.url] + channel.secrets + channel.connection.headers.map(\.value))
   }

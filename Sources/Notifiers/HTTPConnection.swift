@@ -26,10 +26,13 @@ package struct HTTPConnection: Sendable, Hashable {
     self.caFile = caFile
   }
 
-  /// A `POST` of JSON.
-  func post(_ url: Secret, headers own: [HTTPRequest.Header] = [], _ body: [UInt8]) -> HTTPRequest {
+  /// A `POST` of JSON, if nothing else is said.
+  func post(
+    _ url: Secret, headers own: [HTTPRequest.Header] = [], _ body: [UInt8], contentType: String? = nil
+  ) -> HTTPRequest {
     var request = HTTPRequest(
-      .post, url, headers: [.init("Content-Type", "application/json")] + own + headers, body: body)
+      .post, url, headers: [.init("Content-Type", Secret(contentType ?? "application/json"))] + own + headers,
+      body: body)
     request.timeout = timeout
     // A service that thinks for long is not one that is stuck: a repeat would reach it a second time.
     request.stallTimeout = nil

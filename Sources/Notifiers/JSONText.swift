@@ -5,6 +5,8 @@ enum JSONText {
     case null
     case bool(Bool)
     case integer(Int64)
+    /// The digits of a valid JSON number.
+    case number(String)
     case string(String)
     case array([Value])
     case object([(key: String, value: Value)])
@@ -21,6 +23,7 @@ enum JSONText {
     case .null: result += "null".utf8
     case .bool(let value): result += (value ? "true" : "false").utf8
     case .integer(let number): result += String(number).utf8
+    case .number(let digits): result += digits.utf8
     case .string(let text): write(text, to: &result)
     case .array(let items):
       result.append(UInt8(ascii: "["))

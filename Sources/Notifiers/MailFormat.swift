@@ -43,6 +43,10 @@ package enum MailFormat {
       lines.append("\(fact.label):\(pad) \(fact.value)")
     }
     if facts.left > 0 { lines.append("(\(facts.left) more left out)") }
+    if let picture = CostPicture(alert.details.spending) {
+      lines += ["", "Cost so far: \(picture.caption)", picture.line]
+      if let remark = picture.remark { lines.append(remark) }
+    }
     if let command = alert.nextCommand { lines += ["", "Next:", "  " + Redactor.bounded(command, limit: valueLimit)] }
     lines += ["", "-- ", footer(alert)]
     return lines.joined(separator: "\n")
@@ -74,6 +78,12 @@ package enum MailFormat {
     }
     html += "</table>\n"
     if facts.left > 0 { html += "<p>(\(facts.left) more left out)</p>\n" }
+    if let picture = CostPicture(alert.details.spending) {
+      html += "<p style=\"margin:14px 0 4px\">Cost so far: \(escaped(picture.caption))</p>\n" + picture.html
+      if let remark = picture.remark {
+        html += "<p style=\"margin:4px 0;color:#666;font-size:12px\">\(escaped(remark))</p>\n"
+      }
+    }
     if let command = alert.nextCommand {
       let text = escaped(Redactor.bounded(command, limit: valueLimit))
       html += "<p>Next:</p>\n<pre style=\"background:#f2f2f2;padding:8px\">\(text)</pre>\n"

@@ -1,6 +1,7 @@
 package import Transport
 
-/// The notifier that `settings` describe. The clients are shared by all notifiers and start when they are first used.
+/// The notifier that `settings` describe. The clients start when they are first used; that for mail sends one message after
+/// the other, so notifiers that share it wait for each other.
 package func makeNotifier(
   name: String, settings: NotifierSettings, http: HTTPClient, smtp: SMTPClient
 ) throws(NotifierSettingsError) -> any Notifier {

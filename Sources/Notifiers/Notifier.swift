@@ -14,6 +14,8 @@ package protocol Notifier: Actor {
   nonisolated var limit: TokenBucket.Limit? { get }
   /// Whether many alerts may come as one message. Not for receivers that put beginnings and ends together by their ids.
   nonisolated var takesDigests: Bool { get }
+  /// Whether it has a notion of somebody having taken note of an alert. Others must not be told of it.
+  nonisolated var takesAcknowledgements: Bool { get }
 
   func deliver(_ message: AlertMessage) async -> DeliveryAnswer
 }
@@ -21,6 +23,7 @@ package protocol Notifier: Actor {
 extension Notifier {
   package nonisolated var limit: TokenBucket.Limit? { nil }
   package nonisolated var takesDigests: Bool { true }
+  package nonisolated var takesAcknowledgements: Bool { false }
 }
 
 /// One alert for one channel.

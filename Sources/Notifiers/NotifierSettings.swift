@@ -14,10 +14,18 @@ package struct WebhookSettings: Sendable, Hashable {
   /// Signing secrets, `whsec_` and base64 of 24 to 64 bytes. Several while one is being replaced: a message is signed
   /// with each. None leaves messages unsigned.
   package var secrets: [Secret]
+  /// Whether it is a CloudEvent too.
+  package var cloudEvents: Bool
+  /// What is posted in place of the ordinary JSON.
+  package var body: WebhookBody?
 
-  package init(_ connection: HTTPConnection, secrets: [Secret] = []) {
+  package init(
+    _ connection: HTTPConnection, secrets: [Secret] = [], cloudEvents: Bool = false, body: WebhookBody? = nil
+  ) {
     self.connection = connection
     self.secrets = secrets
+    self.cloudEvents = cloudEvents
+    self.body = body
   }
 }
 

@@ -22,6 +22,7 @@ package struct PagerDutyChannel: HTTPChannel {
   /// About 120 a minute for each key: https://developer.pagerduty.com/docs/events-api-v2-overview#response-codes--retry-logic
   package var limit: TokenBucket.Limit? { .init(burst: 30, perMinute: 100) }
   package var takesDigests: Bool { false }
+  package var takesAcknowledgements: Bool { true }
 
   package func check(name: String) throws(NotifierSettingsError) {
     let key = routingKey.reveal()

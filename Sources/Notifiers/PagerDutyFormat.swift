@@ -13,7 +13,14 @@ package enum PagerDutyFormat {
     case resolve
 
     /// What happened and what fires opens an incident; what is resolved closes it.
-    package init(_ status: Alert.Status) { self = status == .resolved ? .resolve : .trigger }
+    package init(_ status: Alert.Status) {
+      self =
+        switch status {
+        case .event, .firing: .trigger
+        case .acknowledged: .acknowledge
+        case .resolved: .resolve
+        }
+    }
   }
 
   package static let bodyLimit = 500_000

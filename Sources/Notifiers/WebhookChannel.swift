@@ -15,7 +15,9 @@ package struct WebhookChannel: HTTPChannel {
   package var secrets: [Secret] { settings.secrets }
   package var connection: HTTPConnection { settings.connection }
 
-  package func isReserved(_ header: String) -> Bool { header.hasPrefix("webhook-") }
+  package func isReserved(_ header: String) -> Bool {
+    header.hasPrefix("webhook-") || (settings.cloudEvents && header.hasPrefix("ce-"))
+  }
 
   package func check(name: String) throws(NotifierSettingsError) {
     guard signer == nil else { return }

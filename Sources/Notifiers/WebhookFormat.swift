@@ -16,14 +16,16 @@ package enum WebhookFormat {
   package static func request(
     _ message: AlertMessage, settings: WebhookSettings, signer: WebhookSigner?
   ) -> HTTPRequest {
-    let body = body(message.alert)
+    let body = settings.body?.bytes(for: message.alert) ?? body(message.alert)
     let id = id(message.id)
     let seconds = message.now.seconds
     var headers: [HTTPRequest.Header] = [.init("webhook-id", id), .init("webhook-timestamp", String(seconds))]
     if let signature = signer?.signature(id: id, timestamp: seconds, body: body) {
       headers.append(.init("webhook-signature", signature))
     }
-    return settings.connection.post(settings.connection.url, headers: headers, body)
+    if settings.cloudEvents { headers += CloudEvent.headers(message, id: id) }
+    return settings.connection.post(
+      settings.connection.url, headers: headers, body, contentType: settings.body?.contentType)
   }
 
   /// `text` as a webhook id: without the `.` that separates it from the timestamp in what is signed.

@@ -48,6 +48,6 @@ package struct LoopbackSSH: Sendable {
     server.hangUp()
     // One that does not heed that is killed.
     try? await eventually("the ssh server has ended", deadline: .seconds(5)) { !server.isRunning }
-    server.stop()
+    await server.stop()
   }
 }

@@ -14,17 +14,19 @@ package final class LoopbackServer: Sendable {
   /// What the server has recorded, one JSON document a line.
   package let recordPath: String
   private let process: Mutex<Process>
+  private let exit: ProcessExit
   /// Held so that the child's standard input stays open.
   private let lifeline: Pipe
 
-  private init(port: Int, recordPath: String, process: sending Process, lifeline: Pipe) {
+  private init(port: Int, recordPath: String, process: sending Process, exit: ProcessExit, lifeline: Pipe) {
     self.port = port
     self.recordPath = recordPath
     self.process = Mutex(process)
+    self.exit = exit
     self.lifeline = lifeline
   }
 
-  deinit { stop() }
+  deinit { end() }
 
   /// Starts `Servers/<script>.py` and returns when it listens.
   package static func start(_ script: String, _ arguments: [String] = []) async throws -> LoopbackServer {
@@ -37,6 +39,8 @@ package final class LoopbackServer: Sendable {
     let output = Pipe()
     process.standardInput = lifeline
     process.standardOutput = output
+    let exit = ProcessExit()
+    process.terminationHandler = { _ in exit.note() }
     try process.run()
     let port: Int
     do {
@@ -45,7 +49,7 @@ package final class LoopbackServer: Sendable {
       process.terminate()
       throw error
     }
-    return LoopbackServer(port: port, recordPath: record, process: process, lifeline: lifeline)
+    return LoopbackServer(port: port, recordPath: record, process: process, exit: exit, lifeline: lifeline)
   }
 
   /// Starts a server, gives it to `body`, and stops it whatever happens.
@@ -53,8 +57,14 @@ package final class LoopbackServer: Sendable {
     _ script: String, _ arguments: [String] = [], _ body: (LoopbackServer) async throws -> Result
   ) async throws -> Result {
     let server = try await start(script, arguments)
-    defer { server.stop() }
-    return try await body(server)
+    do {
+      let result = try await body(server)
+      await server.stop()
+      return result
+    } catch {
+      await server.stop()
+      throw error
+    }
   }
 
   /// Says a line to a server that takes orders on its standard input.
@@ -67,11 +77,15 @@ package final class LoopbackServer: Sendable {
 
   package var isRunning: Bool { process.withLock { $0.isRunning } }
 
-  /// Kills the server. May be called twice.
-  package func stop() {
+  /// Kills the server and returns when it has ended. May be called twice.
+  package func stop() async {
+    end()
+    await exit.wait()
+  }
+
+  private func end() {
     process.withLock { process in
       if process.isRunning { kill(process.processIdentifier, SIGKILL) }
-      process.waitUntilExit()
     }
     try? FileManager.default.removeItem(atPath: recordPath)  // a left-over in the temporary directory is no failure
   }

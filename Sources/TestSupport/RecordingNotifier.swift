@@ -15,8 +15,12 @@ package actor RecordingNotifier: Notifier {
 
   package nonisolated let limit: TokenBucket.Limit?
   package nonisolated let takesDigests: Bool
+  package nonisolated let takesAcknowledgements: Bool
 
-  package init(_ name: String, limit: TokenBucket.Limit? = nil, takesDigests: Bool = true) {
+  package init(
+    _ name: String, limit: TokenBucket.Limit? = nil, takesDigests: Bool = true, takesAcknowledgements: Bool = false
+  ) {
+    self.takesAcknowledgements = takesAcknowledgements
     self.name = name
     self.limit = limit
     self.takesDigests = takesDigests

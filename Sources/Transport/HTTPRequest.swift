@@ -114,6 +114,10 @@ package struct HTTPResponse: Sendable, Hashable {
   package struct Field: Sendable, Hashable {
     package var name: String
     package var value: String
+    package init(name: String, value: String) {
+      self.name = name
+      self.value = value
+    }
   }
 
   package var status: Int

@@ -4,6 +4,8 @@ import Testing
 @testable import Configuration
 
 @Suite struct CheckTests {
+  private static let fields = AlertField.allCases.map(\.rawValue).joined(separator: ", ")
+
   /// Each mistake on its own: where, the path, what is allowed.
   @Test(arguments: [
     (
@@ -59,6 +61,30 @@ import Testing
       #"{"watch":{"heartbeat_timeout":"2h"}}"#,
       #"1:31: watch.heartbeat_timeout: "2h" is more than watch.heartbeat_give_up ("30m", the default)"#
     ),
+    (
+      #"{"alerts":{"templates":{"all":{"title":"{{job.costs}}"}}}}"#,
+      #"1:40: alerts.templates.all.title: "{{job.costs}}" has the field "job.costs", which there is not; did you mean job.cost? Fields are \#(fields), tag.NAME"#
+    ),
+    (
+      #"{"alerts":{"templates":{"all":{"text":"a\nb {{env.HOME}}"}}}}"#,
+      #"1:39: alerts.templates.all.text: "a\#u{FFFD}b {{env.HOME}}" has the field "env.HOME", which there is not; one of \#(fields), tag.NAME"#
+    ),
+    (
+      #"{"alerts":{"templates":{"all":{"text":"x {{job.id"}}}}"#,
+      #"1:39: alerts.templates.all.text: "x {{job.id" has a {{ without a }}; fields are written as {{job.cost}}, or with a default as {{job.budget|none}}"#
+    ),
+    (
+      #"{"alerts":{"templates":{"all":{"title":"{{ }}"}}}}"#,
+      #"1:40: alerts.templates.all.title: "{{ }}" has {{}} without a field in it"#
+    ),
+    (
+      #"{"alerts":{"templates":{"job_faild":{"title":"x"}}}}"#,
+      "1:25: alerts.templates.job_faild: is neither a rule nor all; did you mean job_failed?"
+    ),
+    (
+      #"{"alerts":{"templates":{"all":{"body":"x"}}}}"#,
+      "1:32: alerts.templates.all.body: is not a known key; allowed are text, title"
+    ),
     ("{\n  \"store\": {,}\n}", "2:13: expected a key in double quotes, not ,"),
   ])
   func namesTheMistake(_ text: String, _ expected: String) {
@@ -78,6 +104,13 @@ import Testing
     (#""type":"command","command":[]"#, "notifiers.n.command: needs at least 1"),
     (#""type":"slack","url":"https://h","token":{"env":"A"}"#, "token"),
     (#""type":"webhook""#, "notifiers.n.url: is missing: Where to."),
+    (
+      #""type":"webhook","url":"https://h","body":{"a":[1,{"b":"{{job.cots}}"}]}"#,
+      #"notifiers.n.body.a[1].b: has the field "job.cots", which there is not; did you mean job.cost?"#
+    ),
+    (#""type":"slack","url":"https://h","body":{}"#, "notifiers.n.body: is not a known key"),
+    (#""type":"slack","url":"https://h","template":{"title":"{{x}}"}"#, #"has the field "x", which there is not"#),
+    (#""type":"webhook","url":"https://h","cloudevents":"yes""#, #"notifiers.n.cloudevents: "yes" is not allowed"#),
     (#""type":"webhook","url":"ftp://x""#, "notifiers.n.url: is not an http or https address"),
     (#""type":"webhook","url":"https://u:hunter2@h/x""#, "notifiers.n.url: has a user name or password in it"),
     (

@@ -81,7 +81,7 @@ import Testing
       from: "a@example.org", to: ["b@example.org", "c@example.org"], timeout: .seconds(30), caFile: "/ca.pem")
     #expect(
       settings.notifiers.map(\.kind) == [
-        .webhook(webhook, secrets: [.file("a"), .command(["b", "c"])]), .email(email),
+        .webhook(webhook, secrets: [.file("a"), .command(["b", "c"])], cloudEvents: false, body: nil), .email(email),
       ])
     let secrets = settings.notifiers.flatMap(\.secrets).map(\.path)
     #expect(
@@ -291,7 +291,7 @@ import Testing
     #expect(shown.contains(#"notifiers.w.url="https://hooks.example.org/•••""#))
     #expect(shown.contains(#"notifiers.w.secrets=[{"command":["pass","•••"]},{"env":"KEY"}]"#))
     #expect(!shown.joined().contains("hunter2"))
-    guard case .webhook(let webhook, let secrets) = settings.notifiers[0].kind else {
+    guard case .webhook(let webhook, let secrets, _, _) = settings.notifiers[0].kind else {
       Issue.record("not a webhook")
       return
     }

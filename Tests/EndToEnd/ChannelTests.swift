@@ -33,26 +33,26 @@ struct ChannelTests {
 
   @Test("is reached by notify test with its secrets, and none of them is shown")
   func test() async throws {
-    let server = try await LoopbackServer.start("http_receiver")
-    defer { server.stop() }
-    try await Workplace.run(config: config(server)) { place in
-      try place.write("routing.key", "0123456789abcdefghijklmnopqrstuv\n")
-      let good = try await place.cloudjobs("notify", "test", environment: Self.environment)
-      #expect(good.code == 0, "\(good)")
-      #expect(good.output.split(separator: "\n").filter { $0.hasPrefix("✓") }.count == 11, "\(good)")
-      #expect(String(decoding: try place.bytes("given"), as: UTF8.self).hasPrefix(#"{"type":"alert.test""#))
-      let records = try server.records()
-      #expect(records.count == 10)
-      let wire = records.map { "\($0)" }.joined()
-      #expect(wire.contains("AAtelegramTOKEN") && wire.contains("AgotifyTOKEN123"))
+    try await LoopbackServer.run("http_receiver") { server async throws in
+      try await Workplace.run(config: config(server)) { place in
+        try place.write("routing.key", "0123456789abcdefghijklmnopqrstuv\n")
+        let good = try await place.cloudjobs("notify", "test", environment: Self.environment)
+        #expect(good.code == 0, "\(good)")
+        #expect(good.output.split(separator: "\n").filter { $0.hasPrefix("✓") }.count == 11, "\(good)")
+        #expect(String(decoding: try place.bytes("given"), as: UTF8.self).hasPrefix(#"{"type":"alert.test""#))
+        let records = try server.records()
+        #expect(records.count == 10)
+        let wire = records.map { "\($0)" }.joined()
+        #expect(wire.contains("AAtelegramTOKEN") && wire.contains("AgotifyTOKEN123"))
 
-      try place.write("config.json", config(server, status: 500))
-      let bad = try await place.cloudjobs("notify", "test", environment: Self.environment)
-      #expect(bad.code == 69, "\(bad)")
-      #expect(bad.output.split(separator: "\n").filter { $0.hasPrefix("✗") }.count == 11, "\(bad)")
-      for outcome in [good, bad] {
-        for secret in ["AAtelegramTOKEN", "AgotifyTOKEN123", "0123456789abcdefghijklmnopqrstuv", "secretTOPIC"] {
-          #expect(!"\(outcome)".contains(secret))
+        try place.write("config.json", config(server, status: 500))
+        let bad = try await place.cloudjobs("notify", "test", environment: Self.environment)
+        #expect(bad.code == 69, "\(bad)")
+        #expect(bad.output.split(separator: "\n").filter { $0.hasPrefix("✗") }.count == 11, "\(bad)")
+        for outcome in [good, bad] {
+          for secret in ["AAtelegramTOKEN", "AgotifyTOKEN123", "0123456789abcdefghijklmnopqrstuv", "secretTOPIC"] {
+            #expect(!"\(outcome)".contains(secret))
+          }
         }
       }
     }

@@ -132,6 +132,43 @@ import Testing
     }
   }
 
+  @Test(arguments: Engine.allCases) func whoeverTookNoteIsToldOnceBehindTheBeginning(_ engine: Engine) async throws {
+    try await engine.run { store in
+      var first = firing("one", at: at(1), channels: ["hook", "mail"])
+      first.details = AlertDetails(
+        values: ["job.cost": "$1"],
+        spending: .init(spent: Money(microdollars: 1), limit: nil, marks: [Money(microdollars: 9)]))
+      try await store.raise([first], at: at(1))
+      // Only those that know of it and heard of the beginning.
+      #expect(try await store.acknowledge(["one", "zero"], by: "me", telling: ["hook", "other"], at: at(2)) == 1)
+      #expect(try await store.acknowledge(["one"], by: "you", telling: ["hook"], at: at(3)) == 0)
+      let waiting = try await store.deliveries(DeliveryQuery(states: [.waiting]))
+      #expect(waiting.map(\.channel) == ["hook"])
+      let note = try #require(waiting.first?.alert)
+      #expect(note.status == .acknowledged && note.incident == "one" && note.channels == ["hook"])
+      #expect(note.title == "Acknowledged by me: \(first.title)" && note.details == first.details)
+      let hook = try #require(try await store.dueDeliveries(through: "hook", at: at(4), limit: 9).first)
+      try await store.settle([DeliveryOutcome(delivery: hook.id, at: at(4), result: .delivered, answer: "200")])
+      #expect(
+        try await store.dueDeliveries(through: "hook", at: at(4), limit: 9).map(\.alert.status) == [.acknowledged])
+      // It still fires, and its end is told.
+      #expect(try await store.firingAlerts().map(\.alert) == [first])
+      #expect(try await store.raise([end(at: at(5))], at: at(5)) == 1)
+
+      // Of what was kept back and is over nobody hears, neither of this.
+      try await store.raise([firing("two", at: at(6), channels: ["pager"])], at: at(6))
+      let held = try #require(try await store.dueDeliveries(through: "pager", at: at(6), limit: 9).first)
+      try await store.settle(
+        [DeliveryOutcome(delivery: held.id, at: at(6), result: .held(until: at(50)), answer: "silence s1")])
+      #expect(try await store.acknowledge(["two"], by: "me", telling: ["pager"], at: at(7)) == 1)
+      try await store.raise([end(at: at(8))], at: at(8))
+      #expect(
+        try await store.deliveries(DeliveryQuery()).filter { $0.channel == "pager" }.map(\.state) == [
+          .skipped, .skipped,
+        ])
+    }
+  }
+
   @Test(arguments: Engine.allCases) func aBeginningThatNeverArrivesLetsTheEndGo(_ engine: Engine) async throws {
     try await engine.run { store in
       try await store.raise([firing("one", at: at(1), channels: ["hook"])], at: at(1))

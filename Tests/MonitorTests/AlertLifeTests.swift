@@ -185,7 +185,7 @@ struct AlertLifeTests {
     #expect(messages.count == 3 || messages.count == 4, "\(messages.count)")
     #expect(Set(messages.map(\.id)).count == messages.count)
     #expect(await told(ground).filter { $0 == "e" }.count == 1)
-    #expect(try await ground.store.acknowledge(["f", "e", "x"], by: "me", at: ground.clock.now()) == 1)
+    #expect(try await ground.store.acknowledge(["f", "e", "x"], by: "me", telling: [], at: ground.clock.now()) == 1)
     #expect(try await ground.store.firingAlerts().map(\.acknowledgedBy) == ["me"])
     let count = await ground.channel.messages.count
     await pass(.seconds(3000), ground, dispatcher, steps: 200)
@@ -194,6 +194,26 @@ struct AlertLifeTests {
     await settle(dispatcher)
     #expect(await told(ground).last == "f-resolved")
     #expect(try await ground.store.firingAlerts().isEmpty)
+  }
+
+  @Test("That somebody took note of an alert is told to channels that know of it, behind the beginning")
+  func acknowledgement() async throws {
+    let ground = Ground()
+    let pager = RecordingNotifier("pager", takesAcknowledgements: true)
+    let dispatcher = ground.dispatcher([ground.channel, pager])
+    var firing = alert("f", ground, status: .firing, condition: "c")
+    firing.channels = ["ops", "pager"]
+    await pager.answer(.retry("busy", after: nil))
+    try await ground.store.raise([firing], at: ground.clock.now())
+    await settle(dispatcher)
+    // A channel that has become another one since is named here too.
+    #expect(
+      try await ground.store.acknowledge(["f"], by: "me", telling: ["ops", "pager"], at: ground.clock.now()) == 1)
+    await pass(.seconds(60), ground, dispatcher)
+    #expect(await pager.messages.map(\.alert.status) == [.firing, .firing, .acknowledged])
+    #expect(await told(ground) == ["f"])
+    let dead = try await ground.store.deliveries(DeliveryQuery(states: [.dead]))
+    #expect(dead.map(\.channel) == ["ops"] && dead.map(\.alert.status) == [.acknowledged])
   }
 
   @Test("Alerts that come together wait for each other, if that is wanted")

@@ -81,8 +81,10 @@ final class FailingStore: Store {
     try await inner.hurry(channel: channel, at: now)
   }
   func firingAlerts() async throws(StoreError) -> [FiringAlert] { try await inner.firingAlerts() }
-  func acknowledge(_ alerts: [String], by person: String, at now: Timestamp) async throws(StoreError) -> Int {
-    try await inner.acknowledge(alerts, by: person, at: now)
+  func acknowledge(
+    _ alerts: [String], by person: String, telling channels: Set<String>, at now: Timestamp
+  ) async throws(StoreError) -> Int {
+    try await inner.acknowledge(alerts, by: person, telling: channels, at: now)
   }
   func repeatFiring(deliveredBefore moment: Timestamp, at now: Timestamp) async throws(StoreError) -> Int {
     try await inner.repeatFiring(deliveredBefore: moment, at: now)

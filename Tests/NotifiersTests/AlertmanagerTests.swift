@@ -15,8 +15,10 @@ struct AlertmanagerTests {
     "takes beginnings, ends and events as what they are",
     .enabled(if: isInstalled, "prometheus-alertmanager is not installed"))
   func life() async throws {
-    let receiver = try await LoopbackServer.start("http_receiver")
-    defer { receiver.stop() }
+    try await LoopbackServer.run("http_receiver") { receiver async throws in try await life(receiver) }
+  }
+
+  private func life(_ receiver: LoopbackServer) async throws {
     let server = try await LoopbackServer.start("alertmanager", ["--receiver", receiver.url("/ok")])
     let http = HTTPClient()
     let channel = AlertmanagerChannel(HTTPConnection(Secret(server.url("/")), allowPrivate: true))

@@ -59,7 +59,10 @@ struct MailMessageTests {
     arguments: [
       ("a@x.test", nil, "a@x.test"), ("A B <a@x.test>", "A B", "a@x.test"), ("\"B, A\" <a@x.test>", "B, A", "a@x.test"),
       ("Jörg <j@xn--e1afmkfd.test>", "Jörg", "j@xn--e1afmkfd.test"), ("x\r\nBcc: y <a@x.test>", nil, nil),
-      ("a@x.test>", nil, nil), ("<a@x.test", nil, nil), ("A <a@x.test> b", nil, nil), ("a@é.test", nil, nil),
+      ("a@x.test>", nil, nil), ("<a@x.test", nil, nil), ("A <a@x.test> b", nil, nil),
+      ("a@Bücher.日本.test", nil, "a@xn--bcher-kva.xn--wgv71a.test"),
+      ("a@cafe\u{301}.test", nil, nil), ("a@-é.test", nil, nil), ("é@x.test", nil, nil), ("\"a b\"@x.test", nil, nil),
+      (#""B \"x\" \\ A" <a@x.test>"#, #"B "x" \ A"#, "a@x.test"),
       ("a b@x.test", nil, nil), ("", nil, nil), ("a@x.test\r\nRCPT TO:<e@z.test>", nil, nil),
     ] as [(String, String?, String?)])
   func addresses(_ text: String, _ name: String?, _ address: String?) {

@@ -121,6 +121,64 @@ struct WebhookTests {
     }
   }
 
+  @Test("both libraries accept what arrives before, during and after a rotation, and no other message")
+  func rotation() async throws {
+    for path in ["/verify", "/svix"] {
+      let arguments = ["--secret", Self.otherSecret.reveal()]
+      try await LoopbackServer.run("http_receiver", ["--secret", Self.secret.reveal()]) { old async throws in
+        try await LoopbackServer.run("http_receiver", arguments) { new async throws in
+          var message = Samples.message
+          message.now = Timestamp(seconds: Int64(Date().timeIntervalSince1970))
+          // Which receivers take it, when the sender has these secrets.
+          for (secrets, taken) in [
+            ([Self.secret], [true, false]), ([Self.otherSecret, Self.secret], [true, true]),
+            ([Self.otherSecret], [false, true]),
+          ] {
+            for (server, isTaken) in zip([old, new], taken) {
+              let answer = try await notifier(server.url(path), secrets: secrets).deliver(message)
+              if case .delivered = answer {
+                #expect(isTaken, "\(path): \(answer)")
+              } else {
+                #expect(!isTaken, "\(path): \(answer)")
+              }
+            }
+          }
+          // A receiver's clock that is six minutes off is no reason to trust an old message.
+          message.now = message.now + .seconds(-360)
+          #expect(isPermanent(try await notifier(old.url(path)).deliver(message)))
+        }
+      }
+    }
+  }
+
+  @Test("a CloudEvents library reads it as an event with the message's id, and its body as its data")
+  func cloudEvents() async throws {
+    try await LoopbackServer.run("http_receiver") { server async throws in
+      let settings = WebhookSettings(
+        HTTPConnection(Secret(server.url("/cloudevents")), allowPrivate: true), secrets: [Self.secret],
+        cloudEvents: true)
+      let notifier = try makeNotifier(name: "hook", settings: .webhook(settings), http: http, smtp: SMTPClient())
+      guard case .delivered(let said) = await notifier.deliver(Samples.message) else {
+        Issue.record("refused")
+        return
+      }
+      #expect(
+        said.hasSuffix(
+          "d-1-hook|/cloudjobs|cloudjobs.alert.job_failed|1.0|2026-11-23T00:45:06+00:00|k3v9x2ab|alert.job_failed"),
+        "\(said)")
+      let headers = try #require(try server.records().first?["headers"] as? [[String]])
+      #expect(headers.contains { $0[0] == "webhook-signature" })
+      // Only then it is a name that nobody else may set.
+      var other = settings
+      other.connection.headers = [.init("ce-id", "x")]
+      #expect(throws: NotifierSettingsError.self) {
+        try makeNotifier(name: "hook", settings: .webhook(other), http: http, smtp: SMTPClient())
+      }
+      other.cloudEvents = false
+      _ = try makeNotifier(name: "hook", settings: .webhook(other), http: http, smtp: SMTPClient())
+    }
+  }
+
   private func isPermanent(_ answer: DeliveryAnswer) -> Bool {
     switch answer {
     case .permanent, .unusable: true

@@ -300,7 +300,7 @@ struct HTTPClientTests {
       request.useEnvironmentProxy = true
       let proxied = request
       await fails(.connect) { try await client.send(proxied) }
-      server.stop()
+      await server.stop()
     }
   }
 }

@@ -11,6 +11,8 @@
 /headers                 ?bytes=N of header lines
 /drip                    a byte a second, for ever
 /verify                  200 if the Standard Webhooks signature fits one of --secret, else 401
+/svix                    the same, judged by Svix's library
+/cloudevents             200 with the attributes that the CloudEvents library reads, and the `type` of the data, else 400
 """
 
 import argparse
@@ -154,6 +156,31 @@ class Handler(http.server.BaseHTTPRequestHandler):
             except Exception:  # The library raises several kinds; each of them means no.
                 pass
         self.answer(401, b"bad signature")
+
+    def do_svix(self, words, options, body):
+        from svix.webhooks import Webhook, WebhookVerificationError
+
+        for secret in self.server.secrets:
+            try:
+                Webhook(secret).verify(body, dict(self.headers.items()))
+                self.answer(200, b"verified")
+                return
+            except WebhookVerificationError:
+                pass
+        self.answer(401, b"bad signature")
+
+    def do_cloudevents(self, words, options, body):
+        from cloudevents.core.bindings.http import HTTPMessage, from_http_event
+
+        try:
+            event = from_http_event(HTTPMessage(headers=dict(self.headers.items()), body=body))
+        except Exception as error:  # The library raises several kinds; each of them means that it is no event.
+            self.answer(400, str(error).encode())
+            return
+        fields = [
+            event.get_id(), event.get_source(), event.get_type(), event.get_specversion(), event.get_time().isoformat(),
+            event.get_subject(), event.get_data()["type"]]
+        self.answer(200, "|".join(map(str, fields)).encode())
 
 
 class Server(http.server.ThreadingHTTPServer):

@@ -1,0 +1,164 @@
+internal import Foundation
+package import JobModel
+internal import Logging
+package import ProviderKit
+
+/// Launching: what is asked for is in the bucket before EC2 is asked, so that whoever goes on asks for the same.
+extension AWSProvider {
+  package func launch(_ request: LaunchRequest) async -> LaunchAnswer {
+    guard let bucket = request.spec.s3Bucket else {
+      return .refused(.launchError, "no bucket is named for the inputs; give run --s3-bucket, or aws.s3_bucket")
+    }
+    do throws(AWSError) {
+      return try await launch(request, bucket)
+    } catch {
+      // Before the first call of RunInstances nothing can have been launched, but the same may work in a moment.
+      return error.isRetryable ? .unknown(error.description) : .refused(.launchError, error.description)
+    }
+  }
+
+  private func launch(_ request: LaunchRequest, _ bucket: String) async throws(AWSError) -> LaunchAnswer {
+    let store = objects(bucket)
+    var journal = try await journal(of: request, store)
+    if journal == nil {
+      let candidates = try await candidates(request.spec, avoid: try await lostZones(request, store))
+      guard !candidates.isEmpty else {
+        return .refused(.capacity, "no spot offer fits the job; see cloudjobs prices")
+      }
+      journal = LaunchJournal(plan: LaunchPlan(token: request.token, candidates: candidates))
+    }
+    while var entry = journal, let candidate = entry.plan.current {
+      let order: LaunchOrder
+      if let known = entry.order {
+        order = known
+      } else {
+        order = try await makeOrder(request, entry.plan, candidate, store)
+        entry.order = order
+        try await write(entry, request, store)
+      }
+      do throws(AWSError) {
+        let instance = try await ec2.run(order)
+        return .launched(
+          Launched(
+            instance: instance.instance, price: HourlyPrice(microdollars: candidate.price),
+            at: instance.launchedAt ?? now()))
+      } catch {
+        switch LaunchPlanner.verdict(error, candidate) {
+        case .unknown(let message): return .unknown(message)
+        case .refused(let reason, let message): return .refused(reason, message)
+        case .next(let refusal):
+          logger.info("Launch refused", metadata: ["offer": "\(candidate.place)", "error": "\(error)"])
+          journal = LaunchJournal(plan: entry.plan.next(after: refusal))
+        }
+      }
+    }
+    let refusals = journal?.plan.refusals ?? []
+    return .refused(.capacity, "no offer could be had: " + refusals.suffix(3).joined(separator: "; "))
+  }
+
+  package func find(_ request: LaunchRequest) async -> FindAnswer {
+    guard let bucket = request.spec.s3Bucket else { return .absent }
+    do throws(AWSError) {
+      guard let entry = try await journal(of: request, objects(bucket)) else { return .absent }
+      var found: [EC2Instance] = []
+      for region in entry.plan.regions {
+        found += try await ec2.instances(
+          region: region, filters: [("tag:\(InstanceTags.token)", [request.token])])
+        // Tags may show later than the instance.
+        if found.isEmpty, let order = entry.order, order.candidate.region == region {
+          found += try await ec2.instances(region: region, filters: [("client-token", [order.clientToken])])
+        }
+      }
+      let best = found.first { !$0.isGone } ?? found.first
+      guard let best else { return .absent }
+      let price = entry.plan.candidates.first { $0.type == best.type && ($0.zone ?? best.zone) == best.zone }?.price
+      return .found(
+        Launched(
+          instance: best.instance, price: HourlyPrice(microdollars: price ?? entry.plan.current?.price ?? 0),
+          at: best.launchedAt ?? now()))
+    } catch {
+      return .unreachable(error.description)
+    }
+  }
+
+  // MARK: The journal
+
+  private func journal(of request: LaunchRequest, _ store: any ObjectStore) async throws(AWSError) -> LaunchJournal? {
+    try await journal(request.job, request.attempt, store)
+  }
+
+  private func journal(
+    _ job: JobID, _ attempt: Int, _ store: any ObjectStore
+  ) async throws(AWSError) -> LaunchJournal? {
+    let key = BucketKeys.plan(job, attempt)
+    guard let bytes = try await store.read(key, limit: 1 << 20) else { return nil }
+    do {
+      return try JSONDecoder().decode(LaunchJournal.self, from: Data(bytes))
+    } catch {
+      throw AWSError(
+        .unreadable, "s3://\(store.bucket)/\(key) is no launch plan",
+        remedy: "If no instance of job \(job) runs, remove the object and try again")
+    }
+  }
+
+  private func write(
+    _ journal: LaunchJournal, _ request: LaunchRequest, _ store: any ObjectStore
+  ) async throws(AWSError) {
+    try await store.write(BucketKeys.plan(request.job, request.attempt), Self.json(journal))
+  }
+
+  static func json(_ value: some Encodable) throws(AWSError) -> [UInt8] {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    do { return Array(try encoder.encode(value)) } catch {
+      throw AWSError(.invalid, "a document can't be written as JSON: \(error)")
+    }
+  }
+
+  /// Where earlier attempts of the job were: the zones that took them back.
+  private func lostZones(_ request: LaunchRequest, _ store: any ObjectStore) async throws(AWSError) -> Set<String> {
+    guard request.attempt > 1, request.spec.recovery?.zones != .same else { return [] }
+    var zones: Set<String> = []
+    for attempt in 1..<request.attempt {
+      if let zone = try await journal(request.job, attempt, store)?.plan.current?.zone { zones.insert(zone) }
+    }
+    return zones
+  }
+
+  // MARK: The order
+
+  private func makeOrder(
+    _ request: LaunchRequest, _ plan: LaunchPlan, _ candidate: LaunchPlan.Candidate, _ store: any ObjectStore
+  ) async throws(AWSError) -> LaunchOrder {
+    let image: String
+    if let named = settings.image {
+      image = named
+    } else {
+      let type = try await ec2.types(named: [candidate.type], region: candidate.region).first
+      image = try await images.amazonLinux(
+        architecture: type?.architectures.first { $0 == "arm64" || $0 == "x86_64" } ?? settings.hardware.architecture,
+        region: candidate.region)
+    }
+    let userData = try await material(request, candidate, store)
+    guard userData.utf8.count <= 16_384 else {
+      throw AWSError(.invalid, "the user data of the instance would be \(userData.utf8.count) bytes; EC2 takes 16384")
+    }
+    let database = request.spec.metadata[InstanceTags.database]?.string ?? ""
+    return LaunchOrder(
+      candidate: candidate,
+      clientToken: LaunchOrder.clientToken(
+        database: database, attempt: request.token, candidate: candidate, index: plan.index),
+      image: image, userData: userData,
+      tags: InstanceTags.all(
+        job: request.job, token: request.token, database: database, bucket: store.bucket, name: request.spec.name),
+      keyName: settings.keyName, securityGroup: settings.securityGroup, subnet: settings.subnet,
+      profile: settings.profile, diskGigabytes: settings.diskGigabytes, maximumPrice: settings.maximumPrice)
+  }
+}
+
+/// What the bucket remembers of a launch: the plan, and the very call that is being made.
+struct LaunchJournal: Sendable, Hashable, Codable {
+  var plan: LaunchPlan
+  /// The same call must be made again under the same client token, to the letter.
+  var order: LaunchOrder?
+}

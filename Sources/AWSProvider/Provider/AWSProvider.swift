@@ -1,0 +1,161 @@
+internal import Foundation
+package import JobModel
+package import Logging
+package import ProviderKit
+internal import Synchronization
+
+/// Spot instances of Amazon EC2, with inputs, beacons and orders in a bucket of S3.
+package final class AWSProvider: Provider, SSHReachable, FileListing {
+  package let settings: AWSProviderSettings
+  package let ec2: EC2Client
+  package let prices: SpotPrices
+  let logger: Logger
+  let now: @Sendable () -> Timestamp
+  private let makeObjects: @Sendable (String) -> any ObjectStore
+  private let indexes: BeaconIndexes
+  let images: ImageCatalog
+  /// Until when the addresses hold that an instance was given last, by token.
+  let renewals = Mutex<[String: Timestamp]>([:])
+
+  /// - Parameter objects: gives access to a bucket by its name.
+  package init(
+    settings: AWSProviderSettings, client: AWSClient, logger: Logger, now: @escaping @Sendable () -> Timestamp,
+    objects: @escaping @Sendable (String) -> any ObjectStore
+  ) {
+    self.settings = settings
+    ec2 = EC2Client(client)
+    prices = SpotPrices(ec2: ec2, now: now)
+    images = ImageCatalog(client: client)
+    self.logger = logger
+    self.now = now
+    makeObjects = objects
+    indexes = BeaconIndexes(now: now, make: objects)
+  }
+
+  package var name: ProviderName { .aws }
+  package var billing: BillingRule { .ec2Spot }
+  /// One DescribeInstances takes 1,000 ids of one region.
+  package var observeLimit: Int { 1000 * max(1, settings.regions.count) }
+
+  func objects(_ bucket: String) -> any ObjectStore { makeObjects(bucket) }
+
+  func beacons(_ bucket: String) async -> BeaconIndex { await indexes.index(bucket) }
+
+  // MARK: Offers
+
+  package func quote(_ spec: JobSpec) async throws(ProviderError) -> Quote {
+    do throws(AWSError) {
+      let candidates = try await candidates(spec, avoid: [])
+      guard let best = candidates.first else {
+        throw AWSError(
+          .capacity, "no spot offer fits: \(Self.wish(spec, settings))",
+          remedy: "See cloudjobs prices, or name --instance-type and --region")
+      }
+      return Quote(
+        instanceType: best.type, region: best.region, zone: best.zone, price: HourlyPrice(microdollars: best.price))
+    } catch {
+      throw ProviderError(error)
+    }
+  }
+
+  /// Where a job may be launched, the best first.
+  func candidates(_ spec: JobSpec, avoid zones: Set<String>) async throws(AWSError) -> [LaunchPlan.Candidate] {
+    let regions = spec.region.map { [$0] } ?? settings.regions
+    var types = spec.instanceType.map { [$0] } ?? settings.instanceTypes
+    if types.isEmpty {
+      // Types are the same in all regions, as far as a region has them.
+      types = try await ec2.types(settings.hardware, region: regions[0]).map(\.name).sorted()
+    }
+    guard !types.isEmpty else { return [] }
+    let found = try await pricesEverywhere(types: types, regions: regions)
+    return LaunchPlanner.candidates(
+      found, types: types, regions: regions, maximum: settings.maximumPrice, avoid: zones, limit: settings.tries)
+  }
+
+  /// The prices that hold now, of all regions side by side. A region that does not answer is left out if another one does.
+  package func pricesEverywhere(types: [String], regions: [String]) async throws(AWSError) -> [SpotPrice] {
+    let prices = prices
+    // One child a region; there are a few dozen of them at most.
+    let results = await withTaskGroup(of: Result<[SpotPrice], AWSError>.self) { group in
+      for region in regions {
+        group.addTask {
+          do throws(AWSError) {
+            return .success(try await prices.prices(types: types, region: region))
+          } catch {
+            return .failure(error)
+          }
+        }
+      }
+      var all: [Result<[SpotPrice], AWSError>] = []
+      for await result in group { all.append(result) }
+      return all
+    }
+    var found: [SpotPrice] = []
+    var failure: AWSError?
+    for result in results {
+      switch result {
+      case .success(let prices): found += prices
+      case .failure(let error): failure = error
+      }
+    }
+    if found.isEmpty, let failure { throw failure }
+    if let failure { logger.warning("No spot prices of a region", metadata: ["error": "\(failure)"]) }
+    return found
+  }
+
+  private static func wish(_ spec: JobSpec, _ settings: AWSProviderSettings) -> String {
+    let types =
+      spec.instanceType
+      ?? (settings.instanceTypes.isEmpty ? "any type" : settings.instanceTypes.joined(separator: ", "))
+    let regions = spec.region ?? settings.regions.joined(separator: ", ")
+    let limit = settings.maximumPrice.map { ", at most \($0.formatted)" } ?? ""
+    return "\(types) in \(regions)\(limit)"
+  }
+
+  // MARK: Reaching
+
+  package func place(of instance: InstanceReference) -> SSHPlace? {
+    guard let host = instance.instance.publicIP ?? instance.instance.privateIP else { return nil }
+    return SSHPlace(
+      alias: instance.token, host: host, user: settings.sshUser, directory: AWSProviderSettings.directory)
+  }
+
+  package func inputs(of instance: InstanceReference) async -> FileCount? {
+    guard let bucket = instance.bucket else { return nil }
+    let prefix = BucketKeys.inputs(instance.job)
+    guard let found = try? await objects(bucket).list(prefix) else { return nil }
+    return FileCount(files: found.count, bytes: found.reduce(0) { $0 + $1.size })
+  }
+}
+
+/// The indexes of beacons, one a bucket, shared by all calls of this process.
+actor BeaconIndexes {
+  private let now: @Sendable () -> Timestamp
+  private let make: @Sendable (String) -> any ObjectStore
+  private var indexes: [String: BeaconIndex] = [:]
+
+  init(now: @escaping @Sendable () -> Timestamp, make: @escaping @Sendable (String) -> any ObjectStore) {
+    self.now = now
+    self.make = make
+  }
+
+  func index(_ bucket: String) -> BeaconIndex {
+    if let known = indexes[bucket] { return known }
+    let index = BeaconIndex(objects: make(bucket), freshness: .seconds(1), now: now)
+    indexes[bucket] = index
+    return index
+  }
+}
+
+extension ProviderError {
+  package init(_ error: AWSError) {
+    let code: ProviderError.Code =
+      switch error.code {
+      case .denied, .credentials: .notPermitted
+      case .configuration: .notConfigured
+      case .invalid, .notFound, .conflict, .precondition, .wrongRegion: .invalid
+      case .throttled, .clock, .capacity, .quota, .unavailable, .unreachable, .unreadable, .cancelled: .unavailable
+      }
+    self.init(code, error.message, remedy: error.remedy.isEmpty ? "Try again in a while" : error.remedy)
+  }
+}

@@ -1,0 +1,331 @@
+import Foundation
+import JobModel
+import ProviderKit
+import TestSupport
+import Testing
+
+@testable import AWSProvider
+
+@Suite("Launching on EC2", .enabled(if: LoopbackAWS.isInstalled, "Scripts/setup --test installs the stand-in for AWS"))
+struct LaunchTests {
+  @Test("An instance is a spot instance with our tags that ends when it switches itself off")
+  func launch() async throws {
+    try await LoopbackServer.aws { aws in
+      let place = StandIn(aws) {
+        $0.diskGigabytes = 30
+        $0.maximumPrice = HourlyPrice(microdollars: 5_000_000)
+      }
+      let job = place.job()
+      let launched = try await place.launch(job)
+      let state = try await aws.state()
+      let instance = try #require(state.instances.first)
+      #expect(state.instances.count == 1 && instance.id == launched.instance.id && instance.market == "spot")
+      #expect(instance.tags[InstanceTags.job] == "a1b2c3d4" && instance.tags[InstanceTags.token] == "a1b2c3d4-1")
+      #expect(
+        instance.tags[InstanceTags.database] == StandIn.database && instance.tags[InstanceTags.bucket] == "bucket")
+      #expect(launched.instance.spotRequestID == instance.request && launched.instance.zone == instance.zone)
+      #expect(launched.price > .zero && launched.instance.type == "c5.large")
+      // The same token names the same instance, however often it is called, and whoever calls.
+      let again = StandIn(aws, objects: place.objects)
+      #expect(try await again.launch(job).instance.id == launched.instance.id)
+      #expect(try await aws.state().instances.count == 1)
+    }
+  }
+
+  // Every fault hits twice: libcurl asks anew by itself on a connection that was used before.
+
+  @Test("An answer that was lost is found again, and nothing is launched twice", arguments: [1, 3])
+  func lostAnswer(_ tries: Int) async throws {
+    try await LoopbackServer.aws { aws in
+      let place = StandIn(aws, maxTries: tries)
+      let job = place.job()
+      try await aws.control("fault", #"{"kind": "drop_after", "action": "RunInstances", "times": 2}"#)
+      let answer = await place.provider.launch(LaunchRequest(job))
+      if tries == 1 {
+        guard case .unknown = answer else {
+          Issue.record("\(answer)")
+          return
+        }
+      }
+      try await aws.control("release")
+      guard case .found(let found) = await place.provider.find(LaunchRequest(job)) else {
+        Issue.record("not found")
+        return
+      }
+      #expect(try await place.launch(job).instance.id == found.instance.id)
+      #expect(try await aws.state().instances.count == 1)
+    }
+  }
+
+  @Test("A call that was cut before it arrived launched nothing, and the next one does")
+  func lostCall() async throws {
+    try await LoopbackServer.aws { aws in
+      let place = StandIn(aws, maxTries: 1)
+      let job = place.job()
+      #expect(await place.provider.find(LaunchRequest(job)) == .absent)
+      try await aws.control("fault", #"{"kind": "drop_before", "action": "RunInstances", "times": 2}"#)
+      _ = await place.provider.launch(LaunchRequest(job))
+      try await aws.control("release")
+      #expect(await place.provider.find(LaunchRequest(job)) == .absent)
+      _ = try await place.launch(job)
+      #expect(try await aws.state().instances.count == 1)
+    }
+  }
+
+  @Test("Where there is no capacity the next offer is taken, and whoever goes on after a crash stays with it")
+  func capacity() async throws {
+    try await LoopbackServer.aws { aws in
+      let place = StandIn(aws, maxTries: 1)
+      let job = place.job()
+      let first = try #require(try await place.provider.candidates(job.spec, avoid: []).first)
+      try await aws.control("capacity", #"{"type": "c5.large", "zone": "\#(first.zone ?? "")", "count": 0}"#)
+      // The second call launches, and nobody hears of it.
+      try await aws.control("fault", #"{"kind": "drop_after", "action": "RunInstances", "after": 1, "times": 2}"#)
+      guard case .unknown = await place.provider.launch(LaunchRequest(job)) else {
+        Issue.record("it should not be known")
+        return
+      }
+      try await aws.control("release")
+      // Now the first zone would have room, but that is over.
+      try await aws.control("capacity", #"{"type": "c5.large", "zone": "\#(first.zone ?? "")", "count": null}"#)
+      let next = StandIn(aws, objects: place.objects)
+      let launched = try await next.launch(job)
+      #expect(launched.instance.zone != first.zone)
+      #expect(try await aws.state().instances.count == 1)
+    }
+  }
+
+  @Test("Without capacity anywhere it is refused, in words, and no spot request stays open")
+  func nowhere() async throws {
+    try await LoopbackServer.aws { aws in
+      let place = StandIn(aws)
+      try await aws.control("capacity", #"{"count": 0}"#)
+      guard case .refused(.capacity, let words) = await place.provider.launch(LaunchRequest(place.job())) else {
+        Issue.record("not refused")
+        return
+      }
+      #expect(words.contains("c5.large in us-east-1"))
+      let state = try await aws.state()
+      #expect(state.instances.isEmpty)
+      #expect(state.regions.values.flatMap(\.requests).allSatisfy { !["open", "active"].contains($0.state) })
+    }
+  }
+
+  @Test("A refusal that no other zone would lift is told with its remedy")
+  func denied() async throws {
+    try await LoopbackServer.aws { aws in
+      let place = StandIn(aws)
+      try await aws.control("deny", #"{"action": "ec2:RunInstances"}"#)
+      guard case .refused(.launchError, let words) = await place.provider.launch(LaunchRequest(place.job())) else {
+        Issue.record("not refused")
+        return
+      }
+      #expect(words.contains("RunInstances"))
+      #expect(
+        await place.provider.launch(LaunchRequest(place.job("b1b2c3d4") { $0.s3Bucket = nil }))
+          == .refused(.launchError, "no bucket is named for the inputs; give run --s3-bucket, or aws.s3_bucket"))
+    }
+  }
+
+  @Test("A new attempt avoids the zones that took the earlier ones back, unless it is to stay")
+  func recovery() async throws {
+    try await LoopbackServer.aws { aws in
+      let place = StandIn(aws)
+      for (zones, stays) in [(RecoveryRule.Zones.other, false), (.same, true)] {
+        var job = place.job(stays ? "a1b2c3d5" : "a1b2c3d4") {
+          $0.recovery = RecoveryRule(maxAttempts: 3, zones: zones)
+        }
+        let first = try await place.launch(job)
+        job.attempt = Attempt(job: job.id, number: 2, requestedAt: StandIn.now)
+        let second = try await place.launch(job)
+        #expect((first.instance.zone == second.instance.zone) == stays && first.instance.id != second.instance.id)
+      }
+    }
+  }
+
+  @Test("The client token is the same for the same launch, and another one for every other")
+  func tokens() {
+    let candidate = LaunchPlan.Candidate(type: "c5.large", region: "us-east-1", zone: "us-east-1a", price: 1)
+    func token(_ database: String = "d", _ attempt: String = "a-1", _ candidate: LaunchPlan.Candidate, _ index: Int = 0)
+      -> String
+    {
+      LaunchOrder.clientToken(database: database, attempt: attempt, candidate: candidate, index: index)
+    }
+    var other = candidate
+    other.zone = "us-east-1b"
+    let all = [
+      token("d", "a-1", candidate), token("e", "a-1", candidate), token("d", "a-2", candidate),
+      token("d", "a-1", other),
+      token("d", "a-1", candidate, 1),
+    ]
+    #expect(Set(all).count == all.count && all.allSatisfy { $0.utf8.count <= 64 && $0.utf8.allSatisfy { $0 < 128 } })
+    #expect(all[0] == token("d", "a-1", candidate))
+  }
+}
+
+@Suite(
+  "What EC2 says of instances",
+  .enabled(if: LoopbackAWS.isInstalled, "Scripts/setup --test installs the stand-in for AWS"))
+struct ObserveTests {
+  @Test("Instances are known with their addresses, and an unknown id spoils no other answer")
+  func observe() async throws {
+    try await LoopbackServer.aws { aws in
+      let place = StandIn(aws)
+      var references: [InstanceReference] = []
+      for id in ["a1b2c3d4", "b1b2c3d4", "c1b2c3d4"] {
+        let job = place.job(id)
+        references.append(place.reference(job, try await place.launch(job)))
+      }
+      try await place.reaches("running")
+      for (index, id) in ["i-0123456789abcdef0", "i-0123456789abcdef1"].enumerated() {
+        var stranger = references[0]
+        stranger.token = "stranger-\(index)"
+        stranger.instance.id = id
+        references.append(stranger)
+      }
+      let answers = await place.provider.observe(references)
+      for reference in references.prefix(3) {
+        guard case .known(let report) = answers[reference.token] else {
+          Issue.record("\(String(describing: answers[reference.token]))")
+          continue
+        }
+        #expect(report.state == .running && report.publicIP != nil && report.beacon == nil)
+      }
+      #expect(answers["stranger-0"] == .absent && answers["stranger-1"] == .absent)
+    }
+  }
+
+  @Test("A silent EC2 is no reason to give an instance up")
+  func unreachable() async throws {
+    try await LoopbackServer.aws { aws in
+      let place = StandIn(aws, maxTries: 1)
+      let job = place.job()
+      let reference = place.reference(job, try await place.launch(job))
+      try await aws.control("fault", #"{"kind": "drop_before", "action": "DescribeInstances", "times": 2}"#)
+      guard case .unreachable = await place.provider.observe([reference])[reference.token] else {
+        Issue.record("it should be unreachable")
+        return
+      }
+      try await aws.control("release")
+      guard case .known = await place.provider.observe([reference])[reference.token] else {
+        Issue.record("it should be known again")
+        return
+      }
+    }
+  }
+
+  @Test("Why an instance ended is told apart: taken back, ended from outside, switched off by itself")
+  func reasons() async throws {
+    try await LoopbackServer.aws { aws in
+      let place = StandIn(aws)
+      let jobs = ["a1b2c3d4", "b1b2c3d4", "c1b2c3d4"].map { place.job($0) }
+      var references: [InstanceReference] = []
+      for job in jobs { references.append(place.reference(job, try await place.launch(job))) }
+      try await place.reaches("running")
+      try await aws.control("interrupt", #"{"instance": "\#(references[0].instance.id)", "reason": "no-capacity"}"#)
+      try await aws.control("shutdown", #"{"instance": "\#(references[2].instance.id)"}"#)
+      #expect(await place.provider.terminate(references[1], finalSync: false) == .accepted)
+      // The one that is taken back runs on for two minutes.
+      if case .known(let report) = await place.provider.observe(references)[references[0].token] {
+        #expect(report.state == .running && report.endReason == nil)
+      }
+      try await place.reaches("terminated")
+      let answers = await place.provider.observe(references)
+      let reports = references.compactMap { reference -> Observation.Report? in
+        if case .known(let report) = answers[reference.token] { report } else { nil }
+      }
+      #expect(reports.map(\.state) == [.terminated, .terminated, .terminated])
+      #expect(reports.map(\.endReason) == [.preempted, .stoppedOutside, .shutDown])
+      #expect(reports.allSatisfy { $0.endMessage != nil } && reports[1].endedAt != nil)
+      let requests = try await aws.state().regions.values.flatMap(\.requests)
+      #expect(requests.allSatisfy { !["open", "active"].contains($0.state) }, "\(requests)")
+    }
+  }
+
+  @Test("One id that EC2 has forgotten does not spare the others, and ending twice is no error")
+  func terminate() async throws {
+    try await LoopbackServer.aws { aws in
+      let place = StandIn(aws)
+      let job = place.job()
+      let reference = place.reference(job, try await place.launch(job))
+      try await place.provider.ec2.terminate(["i-0123456789abcdef0", reference.instance.id], region: "us-east-1")
+      try await place.reaches("terminated")
+      #expect(await place.provider.terminate(reference, finalSync: false) == .accepted)
+      try await aws.advance(7200)
+      #expect(await place.provider.terminate(reference, finalSync: false) == .accepted)
+      #expect(await place.provider.observe([reference])[reference.token] == .absent)
+    }
+  }
+
+  @Test("The fleet is every instance with our tags in all regions, and a silent region is named")
+  func fleet() async throws {
+    try await LoopbackServer.aws { aws in
+      let place = StandIn(aws, maxTries: 1, regions: ["us-east-1", "eu-west-1"])
+      _ = try await place.launch(place.job())
+      try await aws.control(
+        "bulk",
+        ##"{"count": 3, "type": "c5.large", "region": "eu-west-1", "zone": "eu-west-1a", "tags": {"cloudjobs:job": "d1b2c3d4", "cloudjobs:token": "d1b2c3d4-{n}"}}"##
+      )
+      try await aws.control(
+        "bulk",
+        #"{"count": 2, "type": "c5.large", "region": "eu-west-1", "zone": "eu-west-1a", "tags": {"other": "x"}}"#)
+      var answer = await place.provider.fleet()
+      #expect(answer.failures.isEmpty && answer.members.count == 4)
+      #expect(answer.members.filter { $0.database == StandIn.database }.map(\.token) == ["a1b2c3d4-1"])
+      try await aws.control(
+        "fault", #"{"kind": "drop_before", "action": "DescribeInstances", "region": "eu-west-1"}"#)
+      answer = await place.provider.fleet()
+      #expect(answer.members.count == 1 && answer.failures.keys.sorted() == ["eu-west-1"])
+    }
+  }
+}
+
+@Suite("Beacons in a bucket")
+struct BeaconIndexTests {
+  private func put(_ objects: MemoryObjects, _ token: String, phase: Beacon.Phase) {
+    let beacon = Beacon(job: String(token.dropLast(2)), attempt: 1, phase: phase, heartbeatAt: 0)
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = .sortedKeys
+    let bytes = Array((try? encoder.encode(beacon)) ?? Data())
+    objects.with { $0.objects[BucketKeys.beacon(token)] = (bytes, $0.now) }
+  }
+
+  @Test("Only what changed is read, and the object's time is the heartbeat")
+  func changes() async throws {
+    let objects = MemoryObjects()
+    let index = BeaconIndex(objects: objects, freshness: .seconds(1), now: { objects.with { $0.now } })
+    let tokens = (0..<50).map { "job0\(1000 + $0)-1" }
+    for token in tokens { put(objects, token, phase: .running) }
+    let start = objects.with { $0.now }
+    var found = try await index.beacons(of: tokens + ["nobody00-1"])
+    #expect(found.count == 50 && found.values.allSatisfy { $0.heartbeatAt == start.rawValue })
+    #expect(objects.with { $0.reads.count } == 50 && objects.with { $0.lists } == 1)
+    // Within a moment nobody asks again.
+    found = try await index.beacons(of: tokens)
+    #expect(objects.with { $0.lists } == 1)
+    objects.with { $0.now = $0.now + .seconds(60) }
+    for token in tokens { put(objects, token, phase: token == tokens[7] ? .finished : .running) }
+    found = try await index.beacons(of: tokens)
+    #expect(objects.with { $0.reads.count } == 51 && objects.with { $0.lists } == 2)
+    #expect(found[tokens[7]]?.phase == .finished)
+    #expect(found.values.allSatisfy { $0.heartbeatAt == start.rawValue + 60_000 })
+    #expect(try await index.knows(tokens[0]))
+    #expect(try await !index.knows("nobody00-1"))
+  }
+
+  @Test("What is no beacon is none, and a bucket that fails says so")
+  func failures() async throws {
+    let objects = MemoryObjects()
+    let index = BeaconIndex(objects: objects, freshness: .zero, now: { objects.with { $0.now } })
+    objects.with {
+      $0.objects[BucketKeys.beacon("job01000-1")] = (Array("{\"version\":1,".utf8), $0.now)
+      $0.objects[BucketKeys.beacons + "README"] = ([], $0.now)
+    }
+    #expect(try await index.beacons(of: ["job01000-1"]).isEmpty)
+    objects.with { $0.failure = AWSError(.denied, "no") }
+    await #expect(throws: AWSError.self) { try await index.beacons(of: ["job01000-1"]) }
+    objects.with { $0.failure = nil }
+    put(objects, "job01000-1", phase: .running)
+    #expect(try await index.beacons(of: ["job01000-1"]).count == 1)
+  }
+}
