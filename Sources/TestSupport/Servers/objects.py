@@ -5,7 +5,7 @@
                      revoked; without a query only for requests that are signed (AWS SigV4) with the role's keys.
 /latest/...          the metadata service of EC2, version 2: a token first, then what was set; anything else is 404
 /secrets/            Secrets Manager: signed GetSecretValue requests for the secrets that were set
-/control/ORDER       POST with JSON: put {key, text}; fill {prefix, count, size}; revoke {name}; fail {key, status, times};
+/control/ORDER       POST with JSON: put {key, text}; load {key, path} of a file; fill {prefix, count, size}; revoke {name}; fail {key, status, times};
                      cut {key, bytes} answers with less than it promises, times; metadata {path, text or null};
                      secret {id, text}; delay {seconds}
 /control/state       objects with their time in ms, count of requests by method and key, refusals, connections
@@ -56,6 +56,9 @@ class World:
         with self.lock:
             if word == "put":
                 self.put(value["key"], value["text"].encode())
+            elif word == "load":
+                with open(value["path"], "rb") as file:
+                    self.put(value["key"], file.read())
             elif word == "fill":
                 for number in range(value["count"]):
                     self.put(f"{value['prefix']}{number}", (f"{number} " * value["size"]).encode()[: value["size"]])
