@@ -208,6 +208,14 @@ extension Machine {
     }
   }
 
+  /// Presigned addresses of the bucket in the list of processes, which everybody can read.
+  func exposed() -> [String] {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+    return names.filter { Int32($0) != nil }.compactMap {
+      FileManager.default.contents(atPath: "/proc/\($0)/cmdline").map { String(decoding: $0, as: UTF8.self) }
+    }.filter { $0.contains(bucket.server.url("/o/")) }
+  }
+
   func withRclone() throws {
     try #require(Workplace.has("rclone"), "rclone is not installed: Scripts/setup")
   }
