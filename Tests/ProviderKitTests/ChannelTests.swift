@@ -248,4 +248,20 @@ struct ChannelTests {
       #expect(machine.text("off") == "off\n")
     }
   }
+
+  @Test("While the machine stops, the channel waits for the last beacon; after it nothing waits for the channel")
+  func stopping() async throws {
+    try await Machine.run { machine in
+      try await machine.boot(machine.bootstrap("sleep 60"), machine.channel { $0.powerOffPause = .seconds(600) })
+      try await machine.published("the calculation runs") { $0.phase == .running }
+      let channel = try machine.pid("channel.pid")
+      // As the init system does it: all scripts at once.
+      for process in [channel, try machine.pid("identity")] { kill(process, SIGTERM) }
+      try await machine.switchedOff()
+      let last = try #require(try await machine.beacon())
+      #expect(last.phase == .finished && last.endedBy == "stopped_outside", "\(last)")
+      kill(channel, SIGTERM)
+      try await eventually("the channel is gone", deadline: .seconds(10)) { kill(channel, 0) != 0 }
+    }
+  }
 }

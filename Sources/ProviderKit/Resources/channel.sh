@@ -560,7 +560,8 @@ publish_last() {
 # A machine that does not go off at once is told again.
 switch_off() {
   for child in $CHILDREN; do kill -TERM "$child" 2>/dev/null; done
-  trap '' TERM INT HUP
+  # There is nothing left to be waited for: the machine's end would wait for this script.
+  trap - TERM INT HUP
   tries=0
   while :; do
     say 'the machine is switched off'
