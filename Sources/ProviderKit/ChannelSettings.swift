@@ -54,6 +54,8 @@ package struct ChannelSettings: Sendable, Hashable {
   package var hasRole: Bool
   package var region: String
   package var remote: RemoteConfiguration
+  /// How often that is asked for, with five seconds between: a new role takes some time to be known everywhere.
+  package var remoteTries: Int
   /// A zip file with rclone, for images without it; `{arch}` stands for `amd64`, `arm64` and so on.
   package var rcloneArchive: String?
   /// SHA-256 of the archive by such a name; one without is not checked.
@@ -74,7 +76,7 @@ package struct ChannelSettings: Sendable, Hashable {
     beaconURL: String, controlURL: String, until: Timestamp?, heartbeatInterval: Duration = .seconds(60),
     controlInterval: Duration = .seconds(30), noticeInterval: Duration = .seconds(5),
     lookInterval: Duration = .seconds(1), notices: Notices = .none, metadata: String? = nil, hasRole: Bool = false,
-    region: String = "", remote: RemoteConfiguration = .present, rcloneArchive: String? = nil,
+    region: String = "", remote: RemoteConfiguration = .present, remoteTries: Int = 12, rcloneArchive: String? = nil,
     rcloneSums: [String: String] = [:], endLimit: Duration = .seconds(1800), lastCopyLimit: Duration = .seconds(900),
     lastWordsLimit: Duration = .seconds(120), powerOff: String = PowerOff.command,
     powerOffPause: Duration = .seconds(60), host: HostTraits = HostTraits()
@@ -91,6 +93,7 @@ package struct ChannelSettings: Sendable, Hashable {
     self.hasRole = hasRole
     self.region = region
     self.remote = remote
+    self.remoteTries = remoteTries
     self.rcloneArchive = rcloneArchive
     self.rcloneSums = rcloneSums
     self.endLimit = endLimit
@@ -142,7 +145,7 @@ package struct ChannelSettings: Sendable, Hashable {
       "cc_conf_delete_url=" + quoted(delete),
       "cc_secret_id=" + quoted(secret),
       "cc_secret_url=" + quoted(endpoint),
-      "cc_conf_tries=12",
+      "cc_conf_tries=\(max(1, remoteTries))",
       "cc_rclone_url=" + quoted(rcloneArchive ?? ""),
       "cc_rclone_sums=" + quoted(sums),
       "cc_managers=" + quoted(host.packageManagers.joined(separator: " ")),

@@ -17,15 +17,23 @@ struct ChannelTests {
       }
       try await machine.boot(
         machine.bootstrap("find . -type f | wc -l; sleep 2; exit 3", inputs: inputs), machine.channel())
-      try await machine.published("the calculation runs") { $0.phase == .running && $0.startedAt != nil }
+      // Slow, so that requests can be seen under way.
+      try await machine.bucket.order("delay", ["seconds": 0.2])
+      try await machine.published("the calculation runs") {
+        #expect(machine.exposed().isEmpty)
+        return $0.phase == .running && $0.startedAt != nil
+      }
       #expect(!machine.isOff)
+      try await eventually("the calculation is over", deadline: .seconds(30)) {
+        #expect(machine.exposed().isEmpty)
+        return machine.text(machine.path("beacon.json")).contains("\"exitCode\":3")
+      }
       try await machine.switchedOff()
       let last = try #require(try await machine.beacon())
       #expect(last.phase == .finished && last.exitCode == 3 && last.channelUntil == 5000)
       #expect(last.heartbeatAt > 1_600_000_000_000)
       #expect(machine.text(machine.path("output.log")).trimmingCharacters(in: .whitespacesAndNewlines) == "40")
       #expect(machine.text("off") == "off\n")
-      // Presigned addresses were in no list of processes: curl got them on its standard input.
       #expect(machine.text(machine.host.cron + "/cloudjobs").contains("@reboot root"))
       let puts = try machine.bucket.server.records().filter { $0["method"] as? String == "PUT" }
       #expect(puts.allSatisfy { $0["status"] as? Int == 200 } && puts.count >= 4)
@@ -127,10 +135,10 @@ struct ChannelTests {
     }
   }
 
-  @Test("When an address is refused the machine signs by itself, if it has a role")
-  func role() async throws {
+  @Test("When an address is refused the machine signs by itself, if it has a role", arguments: [403, 400])
+  func role(status: Int) async throws {
     try await Machine.run { machine in
-      try await machine.bucket.order("revoke", ["name": "test"])
+      try await machine.bucket.order("revoke", ["name": "test", "status": status])
       let settings = machine.channel {
         $0.hasRole = true
         $0.metadata = machine.bucket.metadata
@@ -238,6 +246,22 @@ struct ChannelTests {
       try await machine.switchedOff()
       #expect(try await machine.beacon()?.exitCode == 0)
       #expect(machine.text("off") == "off\n")
+    }
+  }
+
+  @Test("While the machine stops, the channel waits for the last beacon; after it nothing waits for the channel")
+  func stopping() async throws {
+    try await Machine.run { machine in
+      try await machine.boot(machine.bootstrap("sleep 60"), machine.channel { $0.powerOffPause = .seconds(600) })
+      try await machine.published("the calculation runs") { $0.phase == .running }
+      let channel = try machine.pid("channel.pid")
+      // As the init system does it: all scripts at once.
+      for process in [channel, try machine.pid("identity")] { kill(process, SIGTERM) }
+      try await machine.switchedOff()
+      let last = try #require(try await machine.beacon())
+      #expect(last.phase == .finished && last.endedBy == "stopped_outside", "\(last)")
+      kill(channel, SIGTERM)
+      try await eventually("the channel is gone", deadline: .seconds(10)) { kill(channel, 0) != 0 }
     }
   }
 }

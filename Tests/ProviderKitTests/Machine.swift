@@ -160,11 +160,13 @@ extension Machine {
   }
 
   @discardableResult
-  func startChannel() throws -> RunningProgram { try run([path("channel.sh"), directory]) }
+  func startChannel(environment: [String: String] = [:]) throws -> RunningProgram {
+    try run([path("channel.sh"), directory], environment: environment)
+  }
 
   /// Starts the script as it is started on a machine; without a job something that only has its name and lives.
   @discardableResult
-  func startBootstrap(_ job: BootstrapJob? = nil) throws -> RunningProgram {
+  func startBootstrap(_ job: BootstrapJob? = nil, environment: [String: String] = [:]) throws -> RunningProgram {
     if let job {
       try Data(job.configuration().utf8).write(to: URL(fileURLWithPath: path("job.conf")))
     } else {
@@ -173,7 +175,8 @@ extension Machine {
       let rest = "shift 19; echo $$ $1 $boot 1 >identity.new; mv identity.new identity; sleep 100\n"
       try Data((words + rest).utf8).write(to: URL(fileURLWithPath: path("bootstrap.sh")))
     }
-    return try run(["-c", "exec setsid \"$0\" \"$1\" \"$2\"", path("bootstrap.sh"), directory].inserting(shell, at: 2))
+    return try run(
+      ["-c", "exec setsid \"$0\" \"$1\" \"$2\"", shell, path("bootstrap.sh"), directory], environment: environment)
   }
 
   /// The shells that run a script of the instance.
@@ -205,18 +208,35 @@ extension Machine {
     }
   }
 
+  /// Presigned addresses of the bucket in the list of processes, which everybody can read.
+  func exposed() -> [String] {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+    return names.filter { Int32($0) != nil }.compactMap {
+      FileManager.default.contents(atPath: "/proc/\($0)/cmdline").map { String(decoding: $0, as: UTF8.self) }
+    }.filter { $0.contains(bucket.server.url("/o/")) }
+  }
+
   func withRclone() throws {
     try #require(Workplace.has("rclone"), "rclone is not installed: Scripts/setup")
   }
 
+  /// A search path with everything of the system but some programs.
+  func searchPath(without names: Set<String>) throws -> String {
+    let folder = place.path("programs")
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    for system in ["/usr/bin", "/bin", "/usr/sbin", "/sbin"] {
+      for name in (try? FileManager.default.contentsOfDirectory(atPath: system)) ?? [] where !names.contains(name) {
+        // The first of two is the one that counts.
+        try? FileManager.default.createSymbolicLink(
+          atPath: folder + "/" + name, withDestinationPath: system + "/" + name)
+      }
+    }
+    return folder
+  }
+
+  /// A configuration of rclone in which `back:` is a folder of this machine.
+  var configuration: String { "[back]\ntype = alias\nremote = \(place.path("remote"))\ndescription = \"ü\\b\" 😀\n" }
+
   /// A folder of this machine as the remote.
   func sync() -> SyncJob { SyncJob(job: job, attempt: 1, remote: place.path("remote/\(job)")) }
-}
-
-extension Array {
-  fileprivate func inserting(_ element: Element, at index: Int) -> [Element] {
-    var copy = self
-    copy.insert(element, at: index)
-    return copy
-  }
 }

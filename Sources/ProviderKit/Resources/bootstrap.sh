@@ -640,7 +640,8 @@ fetch_many() {
 $(sed -n "${number}p" inputs)
 EOF
     decode "$path"
-    why=$(sed -n 's|https\{0,1\}://[^ ]*|…|g; /^curl: /{p;q;}' staging/curl.log)
+    # Its meter stands before it, on the same line.
+    why=$(sed -n 's|https\{0,1\}://[^ ]*|…|g; s/.*\(curl: ([0-9]\)/\1/p' staging/curl.log | head -n 1)
     echo "$DECODED: $wrong${why:+ ($why)}"
     return 1
   fi

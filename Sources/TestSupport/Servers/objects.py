@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """A bucket on loopback, a machine's metadata service and a place for secrets: what an instance of a cloud talks to.
 
-/o/KEY               GET, PUT, DELETE of an object. With ?sig=NAME as a presigned address would be, refused (403) once NAME was
-                     revoked; without a query only for requests that are signed (AWS SigV4) with the role's keys.
+/o/KEY               GET, PUT, DELETE of an object. With ?sig=NAME as a presigned address would be, refused (403 or as wished) once
+                     NAME was revoked; without a query only for requests that are signed (AWS SigV4) with the role's keys.
 /latest/...          the metadata service of EC2, version 2: a token first, then what was set; anything else is 404
 /secrets/            Secrets Manager: signed GetSecretValue requests for the secrets that were set
-/control/ORDER       POST with JSON: put {key, text}; fill {prefix, count, size}; revoke {name}; fail {key, status, times};
+/control/ORDER       POST with JSON: put {key, text}; load {key, path} of a file; fill {prefix, count, size}; revoke {name, status}; fail {key, status, times};
                      cut {key, bytes} answers with less than it promises, times; metadata {path, text or null};
                      secret {id, text}; delay {seconds}
 /control/state       objects with their time in ms, count of requests by method and key, refusals, connections
@@ -38,6 +38,7 @@ class World:
         self.lock = threading.Lock()
         self.objects = {}
         self.revoked = set()
+        self.refusal = 403
         self.failures = {}
         self.cuts = {}
         self.metadata = {
@@ -56,11 +57,15 @@ class World:
         with self.lock:
             if word == "put":
                 self.put(value["key"], value["text"].encode())
+            elif word == "load":
+                with open(value["path"], "rb") as file:
+                    self.put(value["key"], file.read())
             elif word == "fill":
                 for number in range(value["count"]):
                     self.put(f"{value['prefix']}{number}", (f"{number} " * value["size"]).encode()[: value["size"]])
             elif word == "revoke":
                 self.revoked.add(value["name"])
+                self.refusal = value.get("status", 403)
             elif word == "fail":
                 self.failures[value["key"]] = [value["status"], value["times"]]
             elif word == "cut":
@@ -184,7 +189,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             else:
                 allowed = is_signed(self, body, "s3")
             if not allowed:
-                return self.answer(403, b"<Error><Code>AccessDenied</Code></Error>")
+                return self.answer(world.refusal, b"<Error><Code>AccessDenied</Code></Error>")
             if self.command == "PUT":
                 world.put(key, body)
                 return self.answer(200, headers=[("ETag", f'"{hashlib.md5(body).hexdigest()}"')])
