@@ -1,0 +1,208 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// Jobs on the stand-in for AWS, with instances that really boot behind it: the bootstrap script, sshd and rclone run there.
+@Suite(
+  "Jobs on AWS",
+  .enabled(
+    if: LoopbackAWS.isInstalled && LoopbackS3.isInstalled, "Scripts/setup --test installs what stands in for AWS"),
+  .timeLimit(.minutes(4)))
+struct AWSJobTests {
+  /// An AWS, a bucket for the jobs, and one that stands for Google Drive, in one workplace.
+  private struct Cloud {
+    let place: Workplace
+    let aws: LoopbackAWS
+    let results: LoopbackS3
+    let inputs: LoopbackS3
+    let environment: [String: String]
+
+    func cloudjobs(_ arguments: String..., input: String? = nil) async throws -> Workplace.Outcome {
+      try await place.cloudjobs(arguments, input: input, environment: environment)
+    }
+
+    func watch() async throws -> RunningProgram { try await place.watch("--plain", environment: environment) }
+
+    /// Starts a job and gives its id.
+    func run(_ folder: String, _ arguments: String...) async throws -> String {
+      let outcome = try await place.cloudjobs(
+        ["run", folder, "--s3-bucket", "my-bucket"] + arguments, environment: environment)
+      guard outcome.code == 0 else { throw Unexpected("\(outcome)") }
+      return outcome.output.trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+
+    func status(_ job: String) async throws -> [String: Any] {
+      let outcome = try await cloudjobs("status", job, "--json")
+      return try JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Any] ?? [:]
+    }
+
+    func reaches(_ job: String, _ state: String) async throws {
+      try await eventually("job \(job) is \(state)") { try await status(job)["status"] as? String == state }
+    }
+
+    func result(_ job: String, _ name: String) -> String? {
+      FileManager.default.contents(atPath: "\(results.folder)/results/\(job)/\(name)")
+        .map { String(decoding: $0, as: UTF8.self) }
+    }
+
+    func isGone() async throws -> Bool { try await aws.state().instances.allSatisfy { $0.state == "terminated" } }
+  }
+
+  private func run(_ body: (Cloud) async throws -> Void) async throws {
+    let config = #"""
+      {
+        "aws": {"region": "us-east-1", "instance_types": ["c5.large"], "key_name": "k"},
+        "sync": {"remote": "gdrive", "gdrive_path": "results", "interval": "2s"},
+        "ssh": {"identity_file": "key"},
+        "watch": {"poll_interval": "0.5s", "eager_poll_interval": "0.2s", "absence_confirmation": "1s", "lease_ttl": "5s"}
+      }
+      """#
+    try await Workplace.run(config: config) { place in
+      try await LoopbackServer.aws { aws in
+        try await LoopbackServer.s3(in: place.path("s3"), buckets: ["my-bucket"]) { inputs in
+          try await LoopbackServer.s3(in: place.path("drive"), buckets: ["results"]) { results in
+            let ports = [inputs, results].map { String($0.server.port) }.joined(separator: ", ")
+            let answer = try await aws.control("boot", #"{"enabled": true, "reach": [\#(ports)]}"#)
+            // Said once, and not a failure: only root can boot instances, and not on every machine.
+            if let why = (try JSONSerialization.jsonObject(with: answer) as? [String: Any])?["unsupported"] as? String {
+              print("instances can't boot here: \(why)")
+              return
+            }
+            try place.write(
+              "rclone.conf",
+              """
+              [other]
+              type = local
+
+              [gdrive]
+              type = s3
+              provider = Other
+              access_key_id = \(LoopbackS3.keyID)
+              secret_access_key = \(LoopbackS3.secret)
+              endpoint = \(results.endpoint)
+              region = us-east-1
+
+              """)
+            try await place.tool("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", place.path("key"))
+            let key = String(decoding: try place.bytes("key.pub"), as: UTF8.self)
+            try await aws.control("key-pair", #"{"name": "k", "public": "\#(key.trimmingCharacters(in: .newlines))"}"#)
+            var environment = aws.environment
+            environment["AWS_ENDPOINT_URL_S3"] = inputs.endpoint
+            environment["RCLONE_CONFIG"] = place.path("rclone.conf")
+            try await body(
+              Cloud(place: place, aws: aws, results: results, inputs: inputs, environment: environment))
+          }
+        }
+      }
+    }
+  }
+
+  @Test("The workflow of the Python tool, command by command, with its lines")
+  func workflow() async throws {
+    try await run { cloud in
+      try cloud.place.calculation(
+        "my_calculation", "cat input.dat >results.txt; while sleep 0.2; do date >>calculation.log; done")
+      try cloud.place.write("my_calculation/input.dat", "forty-two\n")
+      // 1. Submit job
+      let job = try await cloud.run("my_calculation")
+      let watcher = try await cloud.watch()
+      try await cloud.reaches(job, "running")
+      // 2. Monitor progress
+      let list = try await cloud.cloudjobs("list", "--status", "running")
+      #expect(list.output.contains("Job ID       | Status      | Provider | Instance"))
+      let row = list.output.split(separator: "\n").first { $0.hasPrefix(job) } ?? ""
+      #expect(row.contains("| running     | AWS      | c5.large        | us-east-1 "), "\(list)")
+      // 4. Manual resync, by ssh, as the user of the image who becomes root
+      let resync = try await cloud.cloudjobs("resync", job)
+      #expect(resync.code == 0 && resync.output.contains("Synced:"), "\(resync)")
+      // 3. Check detailed status
+      let status = try await cloud.cloudjobs("status", job, "--detailed")
+      for line in [
+        "JOB STATUS: \(job)", "Status: RUNNING", "Provider: AWS", "Instance: c5.large in us-east-1", "INSTANCE STATUS:",
+        "State: running", "Public IP: 10.250.", "INPUT FILES (S3):", "Files: 2", "Total size: ",
+        "RESULTS (Google Drive):",
+        "Synced files: ", "  results.txt",
+      ] { #expect(status.output.contains(line), "\(line) in \(status)") }
+      // 5. Terminate
+      let terminate = try await cloud.place.cloudjobs(
+        ["terminate", job, "--force", "--reason", "Cost optimization"], environment: cloud.environment)
+      for line in [
+        "Job \(job): running", "Provider: AWS", "Instance ID: i-", "Estimated cost so far: $",
+        "Attempting final sync before termination...", "✓ Final sync completed", "Terminating AWS instance...",
+        "✓ Instance termination initiated", "Also cancelled spot instance request",
+        "Job \(job) marked as terminated in database",
+      ] { #expect(terminate.output.contains(line), "\(line) in \(terminate)") }
+      #expect(try await cloud.isGone())
+      #expect(cloud.result(job, "results.txt") == "forty-two\n")
+      let requests = try await cloud.aws.state().regions.values.flatMap(\.requests)
+      #expect(requests.count == 1 && requests.allSatisfy { !["open", "active"].contains($0.state) }, "\(requests)")
+      // 6. Review
+      let summary = try await cloud.cloudjobs("list", "--summary")
+      #expect(summary.output.contains("Total jobs: 1") && summary.output.contains("AWS"), "\(summary)")
+      watcher.signal(SIGTERM)
+      #expect(try await watcher.outcome().code == 0)
+      #expect(!"\(list)\(status)\(terminate)\(watcher.errors)".contains(LoopbackAWS.secret))
+      let database = try cloud.place.bytes("cloud_jobs.db")
+      #expect(database.range(of: Data(LoopbackAWS.secret.utf8)) == nil)
+    }
+  }
+
+  @Test("A job that ends well brings its results home, and its instance switches itself off, watched or not")
+  func completed() async throws {
+    try await run { cloud in
+      try cloud.place.calculation("calc", "mkdir -p out; echo done >'out/a file'; ./tool >tool.txt")
+      try cloud.place.write("calc/tool", "#!/bin/sh\necho \"$BASIS_SET\"\n")
+      try await cloud.place.tool("chmod", "755", cloud.place.path("calc/tool"))
+      let job = try await cloud.run("calc", "--basis-set", "cc-pVDZ")
+      // Nobody watches: the instance ends by itself all the same.
+      try await eventually("the instance is gone") { try await cloud.isGone() }
+      #expect(cloud.result(job, "out/a file") == "done\n" && cloud.result(job, "tool.txt") == "cc-pVDZ\n")
+      let watch = try await cloud.cloudjobs("watch", "--until-idle", "--plain")
+      #expect(watch.code == 0, "\(watch)")
+      #expect(try await cloud.status(job)["status"] as? String == "completed")
+      let verify = try await cloud.cloudjobs("verify", job)
+      #expect(verify.code == 0, "\(verify)")
+      // Keys to the results are read once, and gone; those of other remotes never left this machine.
+      let attempts = try FileManager.default.contentsOfDirectory(
+        atPath: "\(cloud.inputs.folder)/my-bucket/\(job)/attempts")
+      #expect(!attempts.contains("1.rclone"))
+      let instance = try #require(try await cloud.aws.state().instances.first)
+      let userData = try #require(instance.userData.flatMap { Data(base64Encoded: $0) })
+      #expect(userData.count < 16_384 && userData.range(of: Data(LoopbackS3.secret.utf8)) == nil)
+    }
+  }
+
+  @Test("A preempted job saves what it has, and goes on from there on another instance")
+  func preempted() async throws {
+    try await run { cloud in
+      try cloud.place.calculation(
+        "calc",
+        """
+        [ -e state ] || echo 0 >state
+        i=$(cat state); echo "from $i" >>from.log
+        while [ $i -lt 20 ] || [ ! -e goes-on ]; do i=$((i+1)); echo $i >state; : >goes-on; [ $i -lt 20 ] || exit 0; sleep 0.3; done
+        """)
+      let watcher = try await cloud.watch()
+      let job = try await cloud.run("calc", "--max-attempts", "2")
+      try await cloud.reaches(job, "running")
+      try await eventually("something is to be saved") { try await cloud.status(job)["last_sync_at"] is String }
+      let first = try #require(try await cloud.aws.state().instances.first)
+      try await cloud.aws.control("interrupt", #"{"instance": "\#(first.id)"}"#)
+      try await cloud.reaches(job, "completed")
+      let lines = (cloud.result(job, "from.log") ?? "").split(separator: "\n")
+      #expect(lines.count == 2 && lines.first == "from 0" && lines.last != "from 0", "\(lines)")
+      let state = try await cloud.aws.state()
+      #expect(state.instances.count == 2)
+      try await eventually("both are gone") { try await cloud.isGone() }
+      let history = try await cloud.cloudjobs("history", job)
+      #expect(history.output.contains("preempted") && history.output.contains("attempt 2"), "\(history)")
+      watcher.signal(SIGTERM)
+      _ = try await watcher.outcome()
+    }
+  }
+}
+
+private struct Unexpected: Error, CustomStringConvertible {
+  let description: String
+  init(_ description: String) { self.description = description }
+}
