@@ -21,6 +21,7 @@ package struct CommandContext: Sendable {
   package let logLevel: Logger.Level?
   package let clock: any WallClock
   package let format: OutputFormat
+  private let shared = SharedProviders()
 
   package static func make(
     _ options: GlobalOptions, format: OutputFormat = .text
@@ -113,7 +114,12 @@ package struct CommandContext: Sendable {
 
   /// All providers of this version. A new one is added here, and nowhere else.
   private static let entries = [
-    ProviderEntry(name: .local, billing: .perSecond, make: { $0.localProvider() })
+    ProviderEntry(name: .local, billing: .perSecond, make: { $0.localProvider() }),
+    ProviderEntry(
+      name: .aws, billing: .ec2Spot,
+      make: { context in
+        context.shared.provider(.aws) { context.awsProvider() }
+      }),
   ]
 
   /// How the providers bill. A table, since a list asks for each of its rows.

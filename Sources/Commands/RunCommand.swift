@@ -15,6 +15,7 @@ package struct RunCommand: AsyncParsableCommand {
       Examples:
         cloudjobs run my_calculation --command './solve < in > out' --budget 5
         cloudjobs run water --basis-set cc-pVDZ --executable shci --estimated-runtime 2h --dry-run
+        cloudjobs run my_calculation --s3-bucket my-bucket --instance-type c5.4xlarge --max-attempts 3
       """)
 
   @OptionGroup package var global: GlobalOptions
@@ -23,8 +24,28 @@ package struct RunCommand: AsyncParsableCommand {
   @Argument(help: "The folder with the inputs.", completion: .directory)
   var directory: String
 
-  @Option(help: "Where to run it: local.", completion: .list(["local"]))
-  var provider = "local"
+  @Option(
+    help: "Where to run it: local or aws. (default: aws if an option for a cloud is given, otherwise local)",
+    completion: .list(["local", "aws"]))
+  var provider: String?
+
+  @Option(help: "The bucket that the inputs go through. (default: aws.s3_bucket)")
+  var s3Bucket: String?
+
+  @Option(help: "The instance type. (default: the best offer of those in config.json)")
+  var instanceType: String?
+
+  @Option(help: "The region. (default: the best offer of those in config.json)")
+  var region: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Instances that the job may use when they are taken back, one after the other. (default: recovery.max_attempts)",
+      valueName: "number"))
+  var maxAttempts: Int?
+
+  @Option(help: ArgumentHelp("The job's id; go on with the staging of a run that was interrupted.", valueName: "id"))
+  var jobID: String?
 
   @Option(help: "What to call the job. (default: the folder's name)")
   var name: String?
@@ -82,6 +103,12 @@ package struct RunCommand: AsyncParsableCommand {
       throw ValidationError("--idle-cpu takes a percentage above 0, not \(idleCPU)")
     }
     if idleCPU != nil, idleFor == nil { throw ValidationError("--idle-cpu goes with --idle-for DURATION") }
+    if let maxAttempts, !(1...100).contains(maxAttempts) {
+      throw ValidationError("--max-attempts takes a number from 1 to 100, not \(maxAttempts)")
+    }
+    if let jobID, JobID(jobID) == nil {
+      throw ValidationError("--job-id takes eight letters and digits, not '\(printable(jobID))'")
+    }
     if budgetAction != nil, budget == nil { throw ValidationError("--budget-action goes with --budget DOLLARS") }
   }
 
@@ -102,15 +129,18 @@ package struct RunCommand: AsyncParsableCommand {
   private func makePlan(_ context: CommandContext) async throws -> RunPlan {
     let wishes = RunPlan.Wishes(
       directory: directory, name: name, command: command, environment: env, inherited: context.environment,
-      basisSet: basisSet, executable: executable, budget: budget, budgetAction: budgetAction?.action ?? .alert,
+      basisSet: basisSet ?? context.settings.hardware.string("basis_set"),
+      executable: executable ?? context.settings.hardware.string("executable"), budget: budget,
+      budgetAction: budgetAction?.action ?? .alert,
       estimatedRuntime: estimatedRuntime, maxDuration: maxDuration, idleFor: idleFor, idleCPU: idleCPU ?? 5,
       gdrivePath: gdrivePath, tags: tag)
-    let name = ProviderName(matching: provider)
+    let name = ProviderName(matching: provider ?? (namesCloud ? "aws" : "local"))
     guard let provider = context.provider(name) else {
       let known = CommandContext.providerNames.joined(separator: ", ")
-      throw CommandError(.usage, "provider '\(printable(self.provider))' is not available; one of: \(known)")
+      throw CommandError(.usage, "provider '\(printable(name.rawValue))' is not available; one of: \(known)")
     }
-    let spec = try RunPlan.spec(wishes, directory: context.absolute(directory))
+    var spec = try RunPlan.spec(wishes, directory: context.absolute(directory))
+    try place(&spec, on: name, context)
     let budget = try RunPlan.budget(wishes, percents: context.settings.alerts.budgetPercents)
     let quote = try await provider.quote(spec)
     if let budget, let seconds = spec.estimatedRuntimeSeconds,
@@ -119,6 +149,36 @@ package struct RunCommand: AsyncParsableCommand {
       throw CommandError(.usage, "not launched: \(refusal). Raise --budget, or shorten --estimated-runtime")
     }
     return RunPlan(spec: spec, budget: budget, provider: name, quote: quote, billing: provider.billing)
+  }
+
+  /// Whether something was asked for that only a cloud has.
+  private var namesCloud: Bool { s3Bucket != nil || instanceType != nil || region != nil }
+
+  /// What the options for clouds say, and what a cloud needs beside.
+  private func place(_ spec: inout JobSpec, on provider: ProviderName, _ context: CommandContext) throws {
+    let attempts = maxAttempts ?? context.settings.recovery.maxAttempts
+    if attempts > 1 { spec.recovery = RecoveryRule(maxAttempts: attempts, zones: context.settings.recovery.zones) }
+    guard provider != .local else {
+      if namesCloud {
+        throw CommandError(
+          .usage, "--s3-bucket, --instance-type and --region are for clouds; leave them out, or --provider local")
+      }
+      return
+    }
+    spec.instanceType = instanceType
+    spec.region = region
+    spec.s3Bucket = s3Bucket ?? context.settings.aws.string("s3_bucket")
+    guard spec.s3Bucket != nil else {
+      throw CommandError(
+        .usage, "no bucket is named for the inputs; give --s3-bucket BUCKET, or set aws.s3_bucket in config.json")
+    }
+    let results = spec.gdrivePath ?? context.settings.sync.remote
+    if let results, CommandContext.isLocal(results) {
+      throw CommandError(
+        .usage,
+        "results of a cloud instance can't go to the folder \(printable(results)) of this machine; name an rclone remote in "
+          + "sync.remote (docs/google-drive.md), or give --gdrive-path remote:path")
+    }
   }
 
   private func show(_ plan: RunPlan, _ context: CommandContext) {
@@ -131,12 +191,15 @@ package struct RunCommand: AsyncParsableCommand {
   }
 
   private func start(_ plan: RunPlan, _ store: any Store, _ context: CommandContext) async throws {
-    var generator = SystemRandomNumberGenerator()
-    let now = context.clock.now()
-    var id = JobID.random(using: &generator)
-    while try await store.job(id) != nil { id = JobID.random(using: &generator) }
+    let id = try await freeID(store)
     var spec = plan.spec
     spec.gdrivePath = context.resultsFolder(id, wish: spec.gdrivePath)
+    if plan.provider != .local {
+      // By it the database knows its instances, and a token of this job is no other database's.
+      spec.metadata[Self.databaseKey] = .string(try await store.databaseID())
+      spec = try await StagingView(context: context).stage(id, spec, provider: plan.provider)
+    }
+    let now = context.clock.now()
     let job = Job(id: id, provider: plan.provider, spec: spec, budget: plan.budget, createdAt: now)
     let created = Event(
       job: id, attempt: 1, at: now, kind: .created,
@@ -157,6 +220,22 @@ package struct RunCommand: AsyncParsableCommand {
     if !wait, try await context.liveWatcher(store) == nil {
       console.note("Nobody watches yet. Start the watcher: cloudjobs watch")
     }
+  }
+
+  /// Where a job's spec says which database it belongs to.
+  static let databaseKey = "cloudjobs:database"
+
+  private func freeID(_ store: any Store) async throws -> JobID {
+    if let jobID, let id = JobID(jobID) {
+      guard try await store.job(id) == nil else {
+        throw CommandError(.usage, "there is a job \(id) already. See: cloudjobs status \(id)")
+      }
+      return id
+    }
+    var generator = SystemRandomNumberGenerator()
+    var id = JobID.random(using: &generator)
+    while try await store.job(id) != nil { id = JobID.random(using: &generator) }
+    return id
   }
 
   /// Launches the job and, with `--wait`, stays until it is closed.

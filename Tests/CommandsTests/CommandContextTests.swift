@@ -53,8 +53,8 @@ struct CommandContextTests {
     let providers = try context().providers()
     #expect(CommandContext.billingRules == Dictionary(uniqueKeysWithValues: providers.map { ($0.name, $0.billing) }))
     #expect(CommandContext.providerNames == providers.map(\.name.rawValue))
-    #expect(CommandContext.billing(of: .aws) == .perSecond)
-    #expect(CommandContext.reaches(.local) && !CommandContext.reaches(.aws))
+    #expect(CommandContext.billing(of: .gcp) == .perSecond)
+    #expect(CommandContext.reaches(.local) && CommandContext.reaches(.aws) && !CommandContext.reaches(.gcp))
   }
 
   @Test("the level of the log is that of the flag, then of the variable that names one")

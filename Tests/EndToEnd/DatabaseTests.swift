@@ -333,7 +333,7 @@ enum Legacy {
     try await place.tool(
       "sqlite3", place.path(name),
       """
-      INSERT INTO jobs SELECT 'abcd0003', 'running', provider, instance_type, 'i-3', region, '', '', '', '', '', '',
+      INSERT INTO jobs SELECT 'abcd0003', 'running', 'GCP', instance_type, 'i-3', region, '', '', '', '', '', '',
         created_at, updated_at, started_at, NULL, 0.45, NULL, '', '{}', 'green' FROM jobs WHERE job_id = 'abcd0001';
       """)
   }

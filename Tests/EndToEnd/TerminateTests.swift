@@ -103,7 +103,7 @@ struct TerminateTests {
       try await Legacy.make(place, "cloud_jobs.db", running: true)
       let refused = try await place.cloudjobs("terminate", "abcd0003", "--force")
       #expect(refused.code == 69, "\(refused)")
-      #expect(refused.errors.contains("AWS") && refused.errors.contains("--forget"))
+      #expect(refused.errors.contains("GCP") && refused.errors.contains("--forget"))
       #expect(try await place.object("status", "abcd0003")["termination"] is NSNull)
       let forgotten = try await place.cloudjobs("terminate", "abcd0003", "--force", "--forget", "--reason", "by hand")
       #expect(forgotten.code == 0, "\(forgotten)")

@@ -1,0 +1,98 @@
+internal import AWSProvider
+internal import Configuration
+internal import Foundation
+internal import JobModel
+internal import Logging
+internal import Monitor
+internal import ProviderKit
+internal import Synchronization
+internal import Transport
+
+/// Providers that were built once and are shared by all of a process: their limits and caches hold for it as a whole.
+final class SharedProviders: Sendable {
+  private let built = Mutex<[ProviderName: any Provider]>([:])
+
+  func provider(_ name: ProviderName, make: () -> any Provider) -> any Provider {
+    built.withLock { built in
+      if let known = built[name] { return known }
+      let provider = make()
+      built[name] = provider
+      return provider
+    }
+  }
+}
+
+extension CommandContext {
+  /// EC2, as config.json and the user's AWS files have it. Nothing is asked before it is used.
+  func awsProvider() -> any Provider {
+    do throws(AWSError) {
+      let settings = try awsSettings()
+      let http = HTTPClient()
+      let chain = CredentialChain(environment: environment, profile: self.settings.aws.string("profile"), http: http)
+      let clock = clock
+      let client = AWSClient(
+        settings: settings, http: http, credentials: CredentialSource(chain, now: { clock.now() }),
+        clock: AWSClock(now: { clock.now() }, sleep: { try await clock.sleep(until: $0) }))
+      return AWSProvider(
+        settings: awsProviderSettings(region: settings.region), client: client, logger: logger, now: { clock.now() },
+        objects: { S3Objects(client: client, bucket: $0, region: settings.region) })
+    } catch {
+      return UnusableProvider(name: .aws, billing: .ec2Spot, error: ProviderError(error))
+    }
+  }
+
+  /// How AWS is called: the region and the endpoints that hold here.
+  private func awsSettings() throws(AWSError) -> AWSSettings {
+    func text(_ path: String) -> String? {
+      FileManager.default.contents(atPath: path).map { String(decoding: $0, as: UTF8.self) }
+    }
+    let profiles = try AWSProfiles(
+      config: text(AWSProfiles.configPath(environment)), credentials: text(AWSProfiles.credentialsPath(environment)))
+    let keys = try profiles.chosen(explicit: settings.aws.string("profile"), environment: environment).keys
+    let own = settings.aws.string("region") ?? settings.aws.strings("regions").first
+    guard let region = AWSProfiles.region(environment: environment, profile: [:]) ?? own ?? keys["region"] else {
+      throw AWSError(
+        .configuration, "no AWS region is named", remedy: "Set aws.region in config.json, or AWS_REGION")
+    }
+    let bundle = environment["AWS_CA_BUNDLE"].flatMap { $0.isEmpty ? nil : $0 } ?? keys["ca_bundle"]
+    return AWSSettings(
+      region: region,
+      endpoints: try AWSEndpoints(environment: environment, profile: keys, services: profiles.services(of: keys)),
+      caFile: bundle)
+  }
+
+  private func awsProviderSettings(region: String) -> AWSProviderSettings {
+    let aws = settings.aws
+    let hardware = settings.hardware
+    func mebibytes(_ key: String) -> Int64? { hardware.double(key).map { Int64(($0 * 1024).rounded()) } }
+    let needs = HardwareNeeds(
+      minimumCores: hardware.integer("min_vcpu") ?? 1, maximumCores: hardware.integer("max_vcpu"),
+      minimumMemory: mebibytes("min_memory_gb") ?? 0, maximumMemory: mebibytes("max_memory_gb"),
+      architecture: hardware.string("architecture") ?? "x86_64", minimumGPUs: hardware.integer("min_gpus") ?? 0)
+    let named = aws.strings("regions")
+    var result = AWSProviderSettings(
+      regions: named.isEmpty ? [region] : named, hardware: needs, sshUser: sshUser(.aws) ?? "ec2-user")
+    result.instanceTypes = aws.strings("instance_types")
+    if result.instanceTypes.isEmpty, let type = aws.string("instance_type") { result.instanceTypes = [type] }
+    result.bucket = aws.string("s3_bucket")
+    result.profile = aws.string("iam_role")
+    result.keyName = aws.string("key_name")
+    result.securityGroup = aws.string("security_group")
+    result.subnet = aws.string("subnet_id")
+    result.image = aws.string("ami_id")
+    result.rcloneConfigSecret = aws.string("rclone_config_secret")
+    result.rcloneConfigFile = aws.string("rclone_config_file").map(absolute) ?? rcloneConfigFile
+    result.diskGigabytes = aws.integer("disk_gb")
+    result.maximumPrice = aws["max_price_per_hour"].flatMap { value in
+      value.string.flatMap { HourlyPrice($0) } ?? value.double.flatMap { HourlyPrice(dollars: $0) }
+    }
+    result.sync = syncSettings
+    return result
+  }
+
+  /// Where rclone itself looks (https://rclone.org/docs/#config-string).
+  private var rcloneConfigFile: String? {
+    if let named = syncSettings.environment["RCLONE_CONFIG"] { return absolute(named) }
+    return environment["HOME"].map { $0 + "/.config/rclone/rclone.conf" }
+  }
+}
