@@ -9,14 +9,14 @@ import Synchronization
   import Darwin
 #endif
 
-/// How many bytes of files were given to libcurl. What has to be sent again is taken back.
+/// How far one body has been given to libcurl, for whoever watches. It goes back when something has to be sent again.
 package final class ByteCounter: Sendable, Hashable {
-  private let count = Atomic<Int64>(0)
+  private let position = Atomic<Int64>(0)
 
   package init() {}
 
-  package var value: Int64 { count.load(ordering: .relaxed) }
-  package func add(_ bytes: Int64) { count.add(bytes, ordering: .relaxed) }
+  package var value: Int64 { position.load(ordering: .relaxed) }
+  func set(_ bytes: Int64) { position.store(bytes, ordering: .relaxed) }
 
   package static func == (left: ByteCounter, right: ByteCounter) -> Bool { left === right }
   package func hash(into hasher: inout Hasher) { hasher.combine(ObjectIdentifier(self)) }
@@ -26,7 +26,9 @@ package final class ByteCounter: Sendable, Hashable {
 struct BodySource {
   private let piece: HTTPRequest.FilePiece
   private let descriptor: Int32
-  private var position: Int64 = 0
+  private var position: Int64 = 0 {
+    didSet { piece.counter?.set(position) }
+  }
   /// Why the file could not be read to the end of the piece.
   private(set) var failure: TransportError?
 
@@ -36,6 +38,7 @@ struct BodySource {
     guard descriptor >= 0 else { throw BodyFile.error("\(piece.path) can't be read", errno) }
     self.piece = piece
     self.descriptor = descriptor
+    piece.counter?.set(0)
   }
 
   func close() { BodyFile.close(descriptor) }
@@ -48,7 +51,6 @@ struct BodySource {
       let count = pread(descriptor, buffer, wanted, off_t(piece.offset + position))
       if count > 0 {
         position += Int64(count)
-        piece.counter?.add(Int64(count))
         return count
       }
       if count < 0, errno == EINTR { continue }
@@ -64,7 +66,6 @@ struct BodySource {
 
   mutating func seek(_ offset: curl_off_t, _ origin: Int32) -> Int32 {
     guard origin == SEEK_SET, offset >= 0, offset <= piece.length else { return Int32(CURL_SEEKFUNC_FAIL) }
-    piece.counter?.add(Int64(offset) - position)
     position = Int64(offset)
     return Int32(CURL_SEEKFUNC_OK)
   }

@@ -29,7 +29,7 @@ package struct HTTPRequest: Sendable, Hashable {
     package var path: String
     package var offset: Int64
     package var length: Int64
-    /// Told how much was taken from the file, if somebody wants to know.
+    /// Told how much of the piece was taken, if somebody wants to know.
     package var counter: ByteCounter?
 
     package init(path: String, offset: Int64 = 0, length: Int64, counter: ByteCounter? = nil) {

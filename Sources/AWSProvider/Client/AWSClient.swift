@@ -120,22 +120,23 @@ package final class AWSClient: Sendable {
     }
   }
 
-  /// A URL by which anybody may make this request for a while.
+  /// An address by which anybody may make this request, until `lifetime` is over or the credentials end.
   ///
-  /// - Throws: when there are no credentials, or when they end before `lifetime` does.
-  package func presign(
+  /// - Throws: when there are no credentials, or when they end within the next minute.
+  func presign(
     _ request: AWSRequest, service: AWSService, region: String, lifetime: Duration
-  ) async throws(AWSError) -> Secret {
+  ) async throws(AWSError) -> (url: Secret, until: Timestamp) {
     let credentials = try await supplier.credentials()
-    let now = clock.now() + ahead.withLock { $0 }
-    if let end = credentials.expiration, end - now < lifetime {
+    let now = clock.now()
+    let end = credentials.expiration.map { min($0, now + lifetime) } ?? now + lifetime
+    guard end - now >= min(.seconds(60), lifetime) else {
       throw AWSError(
-        .credentials,
-        "The credentials (\(credentials.source)) end at \(end.iso8601()), before an address made with them may",
-        remedy: "Use credentials that live longer, or ask for a shorter time.")
+        .credentials, "The credentials (\(credentials.source)) end too soon for an address that others are to use",
+        remedy: "Renew them.")
     }
-    return SigV4(credentials: credentials, region: region, service: service.name)
-      .presign(request, at: now, lifetime: lifetime)
+    let url = SigV4(credentials: credentials, region: region, service: service.name)
+      .presign(request, at: now + ahead.withLock { $0 }, lifetime: end - now)
+    return (url, end)
   }
 
   /// The same for as long as the credentials allow, at most `lifetime`; and when it ends.
@@ -167,7 +168,12 @@ package final class AWSClient: Sendable {
     let signed = SigV4(credentials: credentials, region: call.signingRegion, service: call.service.name)
       .sign(call.request, at: time)
     var request = HTTPRequest(call.request.method, Secret(signed.url), headers: signed.headers)
-    request.body = call.request.method == .get || call.request.method == .head ? nil : call.body
+    if let piece = call.piece {
+      request.filePiece = piece
+    } else if call.request.method != .get, call.request.method != .head {
+      request.body = call.body
+    }
+    request.destination = call.destination
     request.timeout = min(left, call.options.tryTimeout)
     request.bodyLimit = call.options.replyLimit
     request.overflow = .fail
