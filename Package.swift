@@ -45,7 +45,9 @@ let package = Package(
     // The Provider protocol and the one bootstrap script.
     .target(
       name: "ProviderKit", dependencies: ["JobModel", log],
-      resources: [.embedInCode("Resources/bootstrap.sh"), .embedInCode("Resources/sync.sh")]),
+      resources: [
+        "apart", "bootstrap", "bundle", "channel", "loader", "sync",
+      ].map { .embedInCode("Resources/\($0).sh") }),
     .testTarget(name: "ProviderKitTests", dependencies: ["ProviderKit", "TestSupport"]),
 
     // What is known of results on the remote, and asking for copies; rclone and sync.sh are run as programs.

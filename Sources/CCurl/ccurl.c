@@ -128,6 +128,7 @@ CURLcode ccurl_set_body(CURL *easy, const void *bytes, size_t count) {
 CCURL_CALLBACK(ccurl_on_write, curl_write_callback, CURLOPT_WRITEFUNCTION, CURLOPT_WRITEDATA)
 CCURL_CALLBACK(ccurl_on_header, curl_write_callback, CURLOPT_HEADERFUNCTION, CURLOPT_HEADERDATA)
 CCURL_CALLBACK(ccurl_on_read, curl_read_callback, CURLOPT_READFUNCTION, CURLOPT_READDATA)
+CCURL_CALLBACK(ccurl_on_seek, curl_seek_callback, CURLOPT_SEEKFUNCTION, CURLOPT_SEEKDATA)
 CCURL_CALLBACK(ccurl_on_progress, curl_xferinfo_callback, CURLOPT_XFERINFOFUNCTION, CURLOPT_XFERINFODATA)
 CCURL_CALLBACK(ccurl_on_open_socket, curl_opensocket_callback, CURLOPT_OPENSOCKETFUNCTION, CURLOPT_OPENSOCKETDATA)
 CCURL_CALLBACK(ccurl_on_close_socket, curl_closesocket_callback, CURLOPT_CLOSESOCKETFUNCTION, CURLOPT_CLOSESOCKETDATA)

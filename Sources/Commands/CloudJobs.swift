@@ -20,7 +20,7 @@ package struct CloudJobs: AsyncParsableCommand {
         name: "Jobs:",
         subcommands: [
           RunCommand.self, ListCommand.self, StatusCommand.self, TerminateCommand.self,
-          WatchCommand.self, HistoryCommand.self, LogsCommand.self,
+          WatchCommand.self, ReconcileCommand.self, HistoryCommand.self, LogsCommand.self,
         ]),
       CommandGroup(name: "Prices:", subcommands: [PricesCommand.self]),
       CommandGroup(name: "Results:", subcommands: [ResyncCommand.self, VerifyCommand.self]),

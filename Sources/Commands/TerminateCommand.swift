@@ -21,7 +21,10 @@ package struct TerminateCommand: AsyncParsableCommand {
   @Argument(
     help: ArgumentHelp("The jobs' ids, or unique beginnings of them.", valueName: "job"),
     completion: .custom(JobCompletion.ids))
-  var jobs: [String]
+  var jobs: [String] = []
+
+  @Flag(help: "End every instance of this program that no open job needs.")
+  var allLeaked = false
 
   @Flag(name: .shortAndLong, help: "Ask nothing.")
   var force = false
@@ -41,6 +44,9 @@ package struct TerminateCommand: AsyncParsableCommand {
   package init() {}
 
   package func validate() throws {
+    if jobs.isEmpty != allLeaked {
+      throw ValidationError(allLeaked ? "--all-leaked takes no jobs" : "name the jobs to end, or give --all-leaked")
+    }
     if DurationText.parse(timeout) == nil {
       throw ValidationError("--timeout takes a duration such as 90s, not '\(timeout)'")
     }
@@ -58,7 +64,38 @@ package struct TerminateCommand: AsyncParsableCommand {
     await store.close()
   }
 
+  /// Ends what reconcile finds leaked.
+  private func terminateLeaked(_ context: CommandContext, _ store: any Store) async throws {
+    let reconciler = Reconciler(store: store, providers: context.providers(), logger: context.logger)
+    var report = try await reconciler.run(endsLeaked: false)
+    report.findings = report.leaked
+    guard !report.findings.isEmpty else {
+      if let failure = report.failures.first { throw CommandError(.unavailable, printable(failure)) }
+      context.console.note("No instance is leaked.")
+      return
+    }
+    if !force {
+      Fleet.show(report, context.console)
+      guard context.console.canAsk else {
+        throw CommandError(.usage, "terminate asks before it acts, and there is no terminal to ask on. Add --force")
+      }
+      guard context.console.confirm("\nAre you sure you want to end \(counted(report.findings.count, "instance"))?")
+      else {
+        context.console.note("Nothing was terminated.")
+        return
+      }
+    }
+    for index in report.findings.indices {
+      report.findings[index].termination = await reconciler.end(report.findings[index].member, why: "--all-leaked")
+    }
+    Fleet.show(report, context.console)
+    guard report.failures.isEmpty, report.findings.allSatisfy({ $0.termination == .accepted }) else {
+      throw CommandError(.unavailable, "not every leaked instance could be ended; see above, and try again")
+    }
+  }
+
   private func terminate(_ context: CommandContext, _ store: any Store) async throws {
+    if allLeaked { return try await terminateLeaked(context, store) }
     var chosen: [Job] = []
     for prefix in jobs {
       let job = try await context.resolve(prefix, in: store)

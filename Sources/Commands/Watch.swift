@@ -73,6 +73,7 @@ struct Watch {
       housekeeping: {
         await health.lookAtDisk()
         await health.lookAtSpend()
+        await health.lookAtFleet()
         _ = try await store.checkpoint()
       })
     // Before the lease, so that no signal finds nobody listening.

@@ -4,11 +4,12 @@ internal import JobModel
 internal import JobStore
 internal import Logging
 internal import Monitor
+internal import Synchronization
 internal import Transport
 
 /// What the watcher does beside supervision: it looks at its disk and at what all jobs cost together, and says to a
 /// service outside that it lives.
-struct WatcherHealth: Sendable {
+final class WatcherHealth: Sendable {
   let context: CommandContext
   let store: any Store
   let http: HTTPClient
@@ -17,6 +18,19 @@ struct WatcherHealth: Sendable {
   let policy: @Sendable () -> AlertPolicy
   /// Whether the store takes changes; a watcher that can't remember anything is not well.
   let isWell: @Sendable () async -> Bool
+  private let fleetDue = Mutex(Timestamp(milliseconds: 0))
+
+  init(
+    context: CommandContext, store: any Store, http: HTTPClient, logger: Logger,
+    policy: @escaping @Sendable () -> AlertPolicy, isWell: @escaping @Sendable () async -> Bool
+  ) {
+    self.context = context
+    self.store = store
+    self.http = http
+    self.logger = logger
+    self.policy = policy
+    self.isWell = isWell
+  }
 
   /// Looks at the disk, and tells once when it is nearly full and once when it is not any more.
   func lookAtDisk() async {
@@ -54,6 +68,37 @@ struct WatcherHealth: Sendable {
     } catch {
       logger.error("Spend could not be looked at", metadata: ["error": "\(error)"])
     }
+  }
+
+  /// Looks at every instance that carries our tags: at the start, and every hour. What nothing needs is ended, and told.
+  func lookAtFleet() async {
+    let now = context.clock.now()
+    guard
+      fleetDue.withLock({ due in
+        guard now >= due else { return false }
+        due = now + .seconds(3600)
+        return true
+      })
+    else { return }
+    do {
+      // Whoever has never used a cloud is not to hear of its credentials.
+      guard try await isCloudInUse() else { return }
+      let report = try await Reconciler(store: store, providers: context.providers(), logger: logger)
+        .run(endsLeaked: context.endsLeaked)
+      for failure in report.failures {
+        logger.warning("Instances could not be listed", metadata: ["error": "\(failure)"])
+      }
+      // Sooner if something was left open.
+      if !report.failures.isEmpty { fleetDue.withLock { $0 = now + .seconds(300) } }
+      try await Fleet.tell(report, policy: policy(), at: now, store)
+    } catch {
+      logger.error("Instances could not be compared with the database", metadata: ["error": "\(error)"])
+    }
+  }
+
+  private func isCloudInUse() async throws -> Bool {
+    if context.settings.aws.string("s3_bucket") != nil { return true }
+    return try await !store.jobs(JobQuery(provider: .aws, limit: 1)).isEmpty
   }
 
   /// Asks the address of the configuration again and again while all is well. Who listens there notices when it stops.

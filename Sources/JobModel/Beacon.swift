@@ -19,7 +19,8 @@ package struct Beacon: Sendable, Hashable, Codable {
   package var job: String
   package var attempt: Int
   package var phase: Phase
-  /// Milliseconds since 1970, like every time here.
+  /// Milliseconds since 1970, like every time here. 0 in the form that is published as an object, which changes only
+  /// when something worth reading has: there the object's own time is the heartbeat.
   package var heartbeatAt: Int64
   package var startedAt: Int64?
   package var finishedAt: Int64?
@@ -41,13 +42,15 @@ package struct Beacon: Sendable, Hashable, Codable {
   package var sync: SyncReport?
   /// Since when a copy has been under way, if one is.
   package var syncingSince: Int64?
+  /// Until when the instance can read its orders and publish this document by the addresses that it has.
+  package var channelUntil: Int64?
 
   package init(
     version: Int = 1, job: String, attempt: Int, phase: Phase, heartbeatAt: Int64, startedAt: Int64? = nil,
     finishedAt: Int64? = nil, exitCode: Int? = nil, endedBy: String? = nil, message: String? = nil,
     lastSyncAt: Int64? = nil, cpuPercent: Int? = nil, progressAt: Int64? = nil, lastMoment: Int64? = nil,
     hostKey: String? = nil,
-    sync: SyncReport? = nil, syncingSince: Int64? = nil
+    sync: SyncReport? = nil, syncingSince: Int64? = nil, channelUntil: Int64? = nil
   ) {
     self.version = version
     self.job = job
@@ -66,6 +69,7 @@ package struct Beacon: Sendable, Hashable, Codable {
     self.hostKey = hostKey
     self.sync = sync
     self.syncingSince = syncingSince
+    self.channelUntil = channelUntil
   }
 
   /// Whether the calculation is over, however it ended.

@@ -56,7 +56,7 @@ package struct Reconciler: Sendable {
         let job = member.job == nil ? nil : try await stored(member)
         var finding = Finding(member: member, verdict: FleetVerdict(member, job: job, database: database))
         if case .leaked(let why) = finding.verdict, endsLeaked {
-          finding.termination = await end(member, why, provider)
+          finding.termination = await end(member, why: why)
         }
         report.findings.append(finding)
       }
@@ -101,8 +101,11 @@ package struct Reconciler: Sendable {
     return job
   }
 
-  private func end(_ member: FleetMember, _ why: String, _ provider: any Provider) async -> TerminateAnswer? {
-    guard let job = member.job, let attempt = member.attempt, let token = member.token else { return nil }
+  /// Orders the end of an instance. One whose tags name no attempt of ours is let alone: nobody knows what it is.
+  package func end(_ member: FleetMember, why: String) async -> TerminateAnswer? {
+    guard let provider = providers.first(where: { $0.name == member.provider }), let job = member.job,
+      let attempt = member.attempt, let token = member.token
+    else { return nil }
     // It is on its way already.
     guard member.state != .stopping else { return .accepted }
     let answer = await provider.terminate(

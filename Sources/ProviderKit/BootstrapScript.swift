@@ -35,24 +35,6 @@ package enum BootstrapScript {
 
 /// One attempt as the bootstrap script is told of it. A pure value; the providers write it to where the script runs.
 package struct BootstrapJob: Sendable, Hashable {
-  /// Where one input comes from, and its place under the working directory.
-  package struct Input: Sendable, Hashable {
-    /// `http(s)://` for a file, `file:///…` for a file or, with a `/` at its end, for the contents of a folder.
-    package var url: String
-    /// Relative to the working directory; empty for the working directory itself.
-    package var path: String
-
-    package init(url: String, path: String) {
-      self.url = url
-      self.path = path
-    }
-
-    /// The contents of a local folder.
-    package static func folder(_ path: String) -> Input {
-      Input(url: "file://" + percentEncoded(path.hasSuffix("/") ? path : path + "/"), path: "")
-    }
-  }
-
   package var request: LaunchRequest
   package var inputs: [Input]
   package var limits: InstanceLimits
@@ -74,6 +56,8 @@ package struct BootstrapJob: Sendable, Hashable {
   package var inputRetries: Int
   /// Physical paths that are no inputs, though they lie in an input folder: the database, for instance.
   package var skipped: [String]
+  /// Whether what earlier attempts have made is fetched back before the calculation starts. It needs `sync.sh`.
+  package var restores: Bool
 
   package init(
     request: LaunchRequest, inputs: [Input], limits: InstanceLimits, heartbeatInterval: Duration,
@@ -81,7 +65,7 @@ package struct BootstrapJob: Sendable, Hashable {
     finalSync: String? = nil,
     finalSyncLimit: Duration = .seconds(900), hostKeyFile: String = Self.standardHostKeyFile, shutdown: String? = nil,
     inputRetries: Int = 5,
-    skipped: [String] = []
+    skipped: [String] = [], restores: Bool = false
   ) {
     self.request = request
     self.inputs = inputs
@@ -96,6 +80,7 @@ package struct BootstrapJob: Sendable, Hashable {
     self.shutdown = shutdown
     self.inputRetries = inputRetries
     self.skipped = skipped
+    self.restores = restores
   }
 
   /// Where sshd keeps it unless its configuration says otherwise.
@@ -157,14 +142,13 @@ package struct BootstrapJob: Sendable, Hashable {
       "cj_shutdown=" + quoted(shutdown ?? ""),
       "cj_retries=\(max(0, inputRetries))",
       "cj_skip=" + quoted(skipped.filter { !$0.contains("\n") }.joined(separator: "\n")),
+      "cj_restore=" + (restores ? "yes" : ""),
     ]
     return lines.joined(separator: "\n") + "\n"
   }
 
-  /// The text of the manifest: one input a line, `URL<TAB>path`.
-  package func manifest() -> String {
-    inputs.map { "\($0.url)\t\(percentEncoded($0.path))\n" }.joined()
-  }
+  /// The text of the manifest: one input a line (see `Input.line`).
+  package func manifest() -> String { inputs.map { $0.line + "\n" }.joined() }
 
   /// Whether a POSIX shell can export a variable of this name.
   package static func isVariableName(_ name: String) -> Bool {
@@ -195,7 +179,7 @@ package func quoted(_ text: String) -> String {
 }
 
 /// `text` with everything but unreserved characters and `/` escaped (RFC 3986, 2.1).
-private func percentEncoded(_ text: String) -> String {
+func percentEncoded(_ text: String) -> String {
   let digits = Array("0123456789ABCDEF".utf8)
   var bytes: [UInt8] = []
   for byte in text.utf8 {
@@ -212,6 +196,6 @@ private func percentEncoded(_ text: String) -> String {
 }
 
 /// Hundredths of a second, at most about three hundred years: shells count in 64 bits.
-private func hundredths(_ duration: Duration) -> Int64 {
+func hundredths(_ duration: Duration) -> Int64 {
   min(max(0, duration.milliseconds / 10), 1_000_000_000_000)
 }

@@ -20,9 +20,13 @@ package struct SSHPlace: Sendable, Hashable {
   package var directory: String
   /// What the instance's beacon has published.
   package var hostKey: HostKey?
+  /// Whether the scripts belong to root and the user is another one, who may become root by `sudo` without a password,
+  /// as the users of cloud images may.
+  package var elevated: Bool
 
   package init(
-    alias: String, host: String, port: Int? = nil, user: String? = nil, directory: String, hostKey: HostKey? = nil
+    alias: String, host: String, port: Int? = nil, user: String? = nil, directory: String, hostKey: HostKey? = nil,
+    elevated: Bool = false
   ) {
     self.alias = alias
     self.host = host
@@ -30,5 +34,6 @@ package struct SSHPlace: Sendable, Hashable {
     self.user = user
     self.directory = directory
     self.hostKey = hostKey
+    self.elevated = elevated
   }
 }

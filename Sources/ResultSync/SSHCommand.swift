@@ -17,6 +17,8 @@ package struct SSHCommand: Sendable, Hashable {
 
   /// Every login shell understands this one.
   package static let remoteCommand = "exec /bin/sh -s"
+  /// The same as root; `-n` so that a user who must give a password gets an error and no prompt.
+  package static let elevatedCommand = "exec sudo -n /bin/sh -s"
 
   /// Where the control socket is made; `%C` is ssh's own hash of host, port, user and jump host.
   package var controlPath: String { settings.runtimeFolder + "/%C" }
@@ -41,7 +43,7 @@ package struct SSHCommand: Sendable, Hashable {
     if let file = settings.identityFile { words += ["-i", file, "-o", "IdentitiesOnly=yes"] }
     if let port = place.port { words += ["-p", String(port)] }
     if let user = place.user { words += ["-l", user] }
-    return words + ["--", place.host, Self.remoteCommand]
+    return words + ["--", place.host, place.elevated ? Self.elevatedCommand : Self.remoteCommand]
   }
 
   /// The one line of the known_hosts file, or nil if no key was published.

@@ -11,6 +11,8 @@ package enum SSHFailure: Sendable, Hashable, CaseIterable {
   case unreachable
   /// It was there, and broke off.
   case broken
+  /// The user of the instance may not become root.
+  case notElevated
   /// The user's configuration can't be read.
   case badConfiguration
   case other
@@ -19,7 +21,9 @@ package enum SSHFailure: Sendable, Hashable, CaseIterable {
   package init(said text: String) {
     let text = text.lowercased()
     func has(_ words: String...) -> Bool { words.contains { text.contains($0) } }
-    if has("identification has changed", "host key for", "revoked") && has("changed", "revoked") {
+    if has("sudo:") {
+      self = .notElevated
+    } else if has("identification has changed", "host key for", "revoked") && has("changed", "revoked") {
       self = .changedHostKey
     } else if has("no matching host key", "host key verification failed", "no host key is known") {
       self = has("changed") ? .changedHostKey : .unknownHostKey
@@ -73,6 +77,10 @@ package enum SSHFailure: Sendable, Hashable, CaseIterable {
       return SyncError(
         .broken, "the connection to \(place) broke off\(words)",
         remedy: "What was started there goes on by itself; the same command follows it again")
+    case .notElevated:
+      return SyncError(
+        .refused, "the user on \(place) may not become root by sudo without a password\(words)",
+        remedy: "Use an image whose user may, as those of the clouds do, or let it: man sudoers (NOPASSWD)")
     case .badConfiguration:
       return SyncError(.notSetUp, "your ssh configuration can't be used\(words)", remedy: "Correct it: man ssh_config")
     case .other:

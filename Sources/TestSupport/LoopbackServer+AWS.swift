@@ -98,13 +98,14 @@ package struct LoopbackAWS: Sendable {
   package func advance(_ seconds: Double) async throws { try await control("clock", #"{"advance": \#(seconds)}"#) }
 }
 
-/// An S3 on loopback (`Servers/s3.py`), whose objects are plain files.
+/// An S3 on loopback: rclone (`Servers/s3.py`), whose objects are plain files, or radosgw (`Servers/radosgw.py`), which is
+/// as strict as Amazon's.
 package struct LoopbackS3: Sendable {
   package static let keyID = "AKIACLOUDJOBSTEST001"
   package static let secret = "cloudjobs-test-secret"
 
   package let server: LoopbackServer
-  /// Holds a folder for every bucket.
+  /// Holds what is stored; with rclone, a folder for every bucket.
   package let folder: String
 
   package var endpoint: String { server.url("") }
@@ -114,6 +115,9 @@ package struct LoopbackS3: Sendable {
     FileManager.default.isExecutableFile(
       atPath: URL(fileURLWithPath: LoopbackServer.python).deletingLastPathComponent().appendingPathComponent("rclone")
         .path)
+
+  /// Whether radosgw is installed. `Scripts/setup` doesn't do that, for it brings 60 packages.
+  package static let isStrictInstalled = ["radosgw", "ceph-mon", "ceph-osd"].allSatisfy(Workplace.has)
 }
 
 extension LoopbackServer {
@@ -131,12 +135,13 @@ extension LoopbackServer {
     }
   }
 
-  /// Starts an S3 with these buckets below a folder, and gives it to `body`.
+  /// Starts an S3 with these buckets below a folder, and gives it to `body`: rclone in half a second, or, if it shall be
+  /// strict, radosgw in 20 s.
   package static func s3<Result>(
-    in folder: String, buckets: [String], _ body: (LoopbackS3) async throws -> Result
+    in folder: String, buckets: [String], strict: Bool = false, _ body: (LoopbackS3) async throws -> Result
   ) async throws -> Result {
     let arguments = ["--folder", folder, "--key", "\(LoopbackS3.keyID),\(LoopbackS3.secret)"]
-    return try await run("s3", arguments + buckets.flatMap { ["--bucket", $0] }) { server in
+    return try await run(strict ? "radosgw" : "s3", arguments + buckets.flatMap { ["--bucket", $0] }) { server in
       try await body(LoopbackS3(server: server, folder: folder))
     }
   }

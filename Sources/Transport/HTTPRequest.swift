@@ -23,6 +23,23 @@ package struct HTTPRequest: Sendable, Hashable {
     }
   }
 
+  /// A piece of a file as a body. It is read while it is sent, so its size does not matter; the file must not change
+  /// meanwhile.
+  package struct FilePiece: Sendable, Hashable {
+    package var path: String
+    package var offset: Int64
+    package var length: Int64
+    /// Told how much was taken from the file, if somebody wants to know.
+    package var counter: ByteCounter?
+
+    package init(path: String, offset: Int64 = 0, length: Int64, counter: ByteCounter? = nil) {
+      self.path = path
+      self.offset = offset
+      self.length = length
+      self.counter = counter
+    }
+  }
+
   /// What happens to an answer that is larger than `bodyLimit`.
   package enum Overflow: Sendable, Hashable {
     /// The first `bodyLimit` bytes are the answer; the rest is never read.
@@ -36,6 +53,11 @@ package struct HTTPRequest: Sendable, Hashable {
   package var url: Secret
   package var headers: [Header]
   package var body: [UInt8]?
+  /// The body, in place of `body`; only with `put`.
+  package var filePiece: FilePiece?
+  /// Where the body of a 2xx answer goes, whatever its size. The file is made, or emptied if it is there; it is only whole
+  /// when `send` has returned.
+  package var destination: String?
   /// Resolving, connecting and the TLS handshake.
   package var connectTimeout: Duration = .seconds(10)
   /// Everything from the start to the last byte of the answer.
@@ -95,8 +117,11 @@ package struct HTTPRequest: Sendable, Hashable {
           remedy: "Header values are one line; check for a newline at the end of a secret's file.")
       }
     }
-    if let caFile, caFile.utf8.contains(0) {
-      throw TransportError(.invalidRequest, "The name of the CA file contains a NUL")
+    for path in [caFile, filePiece?.path, destination].compactMap({ $0 }) where path.utf8.contains(0) {
+      throw TransportError(.invalidRequest, "The name of a file for \(place) contains a NUL")
+    }
+    if let filePiece, method != .put || body != nil || filePiece.offset < 0 || filePiece.length < 0 {
+      throw TransportError(.invalidRequest, "A piece of a file can only be the one body of a PUT")
     }
   }
 

@@ -27,6 +27,8 @@ final class HTTPTransfer {
   private var fieldBytes = 0
   private var body: [UInt8] = []
   private var overflowed = false
+  private var source: BodySource?
+  private var sink: BodySink?
   private var refusedAddress = false
 
   /// Headers larger than this in all are not believed.
@@ -35,6 +37,12 @@ final class HTTPTransfer {
   init(_ order: HTTPOrder) throws(TransportError) {
     guard let easy = CurlEasy() else { throw TransportError(.unavailable, "libcurl made no handle: out of memory") }
     self.order = order
+    do throws(TransportError) {
+      source = try order.request.filePiece.map { piece throws(TransportError) in try BodySource(piece) }
+    } catch {
+      easy.free()
+      throw error
+    }
     var configured = easy
     Self.configure(&configured, order.request)
     self.easy = configured
@@ -49,6 +57,8 @@ final class HTTPTransfer {
     easy.free()
     ccurl_list_free(headerList)
     headerList = nil
+    source?.close()
+    sink?.close()
   }
 
   // MARK: - Before
@@ -71,6 +81,9 @@ final class HTTPTransfer {
     switch request.method {
     case .get: easy.set(CURLOPT_HTTPGET, 1)
     case .head: easy.set(CURLOPT_NOBODY, 1)
+    case .put where request.filePiece != nil:
+      easy.set(CURLOPT_UPLOAD, 1)
+      easy.set(CURLOPT_UPLOAD_BUFFERSIZE, 512 * 1024)
     case .post, .put, .patch, .delete:
       if let body = request.body ?? (request.method == .delete ? nil : []) {
         easy.set(CURLOPT_POST, 1)
@@ -106,6 +119,18 @@ final class HTTPTransfer {
     let handle = easy.handle
     easy.check(
       ccurl_on_write(handle, { HTTPTransfer.at($3)?.received($0, $1 * $2) ?? 0 }, context), CURLOPT_WRITEFUNCTION)
+    if let piece = request.filePiece {
+      easy.check(
+        ccurl_set_offset(handle, CURLOPT_INFILESIZE_LARGE, curl_off_t(piece.length)), CURLOPT_INFILESIZE_LARGE)
+      easy.check(
+        ccurl_on_read(
+          handle, { HTTPTransfer.at($3)?.source?.read($0, $1 * $2) ?? Int(CURL_READFUNC_ABORT) }, context),
+        CURLOPT_READFUNCTION)
+      easy.check(
+        ccurl_on_seek(
+          handle, { HTTPTransfer.at($0)?.source?.seek($1, $2) ?? Int32(CURL_SEEKFUNC_FAIL) }, context),
+        CURLOPT_SEEKFUNCTION)
+    }
     easy.check(
       ccurl_on_header(handle, { HTTPTransfer.at($3)?.header($0, $1 * $2) ?? 0 }, context), CURLOPT_HEADERFUNCTION)
     easy.check(
@@ -129,6 +154,10 @@ final class HTTPTransfer {
   /// Takes a piece of the body; taking less than offered ends the transfer.
   private func received(_ bytes: UnsafeMutablePointer<CChar>?, _ count: Int) -> Int {
     guard let bytes, count > 0 else { return 0 }
+    if let path = order.request.destination, (200..<300).contains(easy.number(CURLINFO_RESPONSE_CODE)) {
+      if sink == nil { sink = BodySink(path) }
+      return sink?.write(bytes, count) == true ? count : 0
+    }
     let room = order.request.bodyLimit - body.count
     if count > room { overflowed = true }
     body.append(contentsOf: UnsafeRawBufferPointer(start: bytes, count: max(0, min(count, room))))
@@ -174,6 +203,11 @@ final class HTTPTransfer {
   func result(_ code: CURLcode, now: Int64) -> Result<HTTPResponse, TransportError> {
     let request = order.request
     let status = easy.number(CURLINFO_RESPONSE_CODE)
+    if code == CURLE_OK, sink == nil, (200..<300).contains(status) {
+      // An answer without a body is an empty file.
+      sink = request.destination.map { BodySink($0) }
+    }
+    if let failure = source?.failure ?? sink?.finish() { return .failure(failure) }
     let isCut = code == CURLE_WRITE_ERROR && overflowed
     if code == CURLE_OK || (isCut && request.overflow == .truncate) {
       var response = HTTPResponse(

@@ -15,6 +15,8 @@ package struct TransportError: Error, Sendable, Hashable, CustomStringConvertibl
     case network
     /// The answer is larger than the request allowed.
     case tooLarge = "too_large"
+    /// A file on this machine can't be read or written, or has become shorter.
+    case localFile = "local_file"
     case cancelled
     case shutDown = "shut_down"
     /// The mail server wants no such user, or offers no way to log in.
@@ -47,7 +49,7 @@ package struct TransportError: Error, Sendable, Hashable, CustomStringConvertibl
   /// Whether the same request may work later. A cancelled one was not wanted, but nothing was wrong with it.
   package var isWorthRetrying: Bool {
     switch code {
-    case .invalidRequest, .refusedAddress, .authentication, .rejectedPermanently: false
+    case .invalidRequest, .refusedAddress, .localFile, .authentication, .rejectedPermanently: false
     case .unavailable, .resolve, .connect, .tls, .timeout, .network, .tooLarge, .cancelled, .shutDown,
       .rejectedTemporarily, .ambiguous:
       true
@@ -58,7 +60,9 @@ package struct TransportError: Error, Sendable, Hashable, CustomStringConvertibl
   package var concernsWholeServer: Bool {
     switch code {
     case .unavailable, .resolve, .connect, .tls, .timeout, .network, .cancelled, .shutDown, .authentication: true
-    case .invalidRequest, .refusedAddress, .tooLarge, .rejectedTemporarily, .rejectedPermanently, .ambiguous: false
+    case .invalidRequest, .refusedAddress, .tooLarge, .localFile, .rejectedTemporarily, .rejectedPermanently,
+      .ambiguous:
+      false
     }
   }
 }

@@ -50,27 +50,35 @@ struct AWSStandInTests {
   func storage() async throws {
     try await Workplace.run { place in
       try await LoopbackServer.s3(in: place.path("s3"), buckets: ["results"]) { s3 in
-        let client = """
-          import sys, boto3, botocore.config, urllib.request
-          def client(secret):
-            return boto3.client("s3", endpoint_url=sys.argv[1], region_name="us-east-1",
-                                aws_access_key_id=sys.argv[2], aws_secret_access_key=secret,
-                                config=botocore.config.Config(signature_version="s3v4"))
-          s3 = client(sys.argv[3])
-          s3.put_object(Bucket="results", Key="a b/é+.txt", Body=b"first")
-          url = s3.generate_presigned_url("get_object", {"Bucket": "results", "Key": "a b/é+.txt"}, 60)
-          assert urllib.request.urlopen(url).read() == b"first"
-          try:
-            client("wrong").get_object(Bucket="results", Key="a b/é+.txt")
-          except Exception as error:
-            print(type(error).__name__)
-          """
-        let outcome = try await place.program(
-          LoopbackServer.python, ["-c", client, s3.endpoint, LoopbackS3.keyID, LoopbackS3.secret]
-        ).outcome()
-        #expect(outcome.code == 0 && outcome.output == "ClientError\n", "\(outcome)")
+        let refusals = try await Self.refusals(s3, in: place)
+        #expect(refusals.first == "SignatureDoesNotMatch")
         #expect(FileManager.default.contents(atPath: s3.folder + "/results/a b/é+.txt") == Data("first".utf8))
       }
     }
+  }
+
+  @Test(
+    "The strict S3 refuses a wrong hash, a late clock and what is there already, too",
+    .enabled(
+      if: LoopbackS3.isStrictInstalled, "install radosgw, ceph-mon and ceph-osd to try signatures with a real server"))
+  func strictStorage() async throws {
+    try await Workplace.run { place in
+      try await LoopbackServer.s3(in: place.path("s3"), buckets: ["results"], strict: true) { s3 in
+        let refusals = try await Self.refusals(s3, in: place)
+        #expect(
+          refusals
+            == ["SignatureDoesNotMatch", "XAmzContentSHA256Mismatch", "RequestTimeTooSkewed", "PreconditionFailed"])
+      }
+    }
+  }
+
+  /// Stores an object, reads it through a presigned URL, and returns how the server refuses what it should.
+  private static func refusals(_ s3: LoopbackS3, in place: Workplace) async throws -> [String] {
+    let client = LoopbackServer.packageRoot.appendingPathComponent("Tests/AWSStandIn/storage.py").path
+    let outcome = try await place.program(
+      LoopbackServer.python, ["-B", client, s3.endpoint, LoopbackS3.keyID, LoopbackS3.secret]
+    ).outcome()
+    #expect(outcome.code == 0, "\(outcome)")
+    return outcome.output.split(whereSeparator: \.isWhitespace).map(String.init)
   }
 }

@@ -54,6 +54,7 @@ import Testing
         cj_shutdown=''
         cj_retries=5
         cj_skip=''
+        cj_restore=
 
         """)
   }
@@ -86,9 +87,10 @@ import Testing
     #expect(Array(data) == Array(text.utf8))
   }
 
-  @Test(arguments: ["dash", "sh", "bash"]) func theScriptIsPlainShell(_ shell: String) throws {
+  @Test(arguments: ["dash", "sh", "bash"], [BootstrapScript.text, SyncScript.text, ChannelScript.text])
+  func theScriptIsPlainShell(_ shell: String, _ script: [UInt8]) throws {
     let path = NSTemporaryDirectory() + "bootstrap-\(UInt64.random(in: 0 ... .max)).sh"
-    try Data(BootstrapScript.text).write(to: URL(fileURLWithPath: path))
+    try Data(script).write(to: URL(fileURLWithPath: path))
     defer { try? FileManager.default.removeItem(atPath: path) }
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
@@ -98,22 +100,15 @@ import Testing
     #expect(process.terminationStatus == 0)
   }
 
-  /// EC2 takes 16 KB of user data, and cloud-init reads it compressed
-  /// (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html>).
-  @Test func theScriptFitsIntoUserData() throws {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments = ["gzip", "-9", "-c"]
-    let (input, output) = (Pipe(), Pipe())
-    process.standardInput = input
-    process.standardOutput = output
-    try process.run()
-    try input.fileHandleForWriting.write(contentsOf: Data(BootstrapScript.text))
-    try input.fileHandleForWriting.close()
-    let compressed = try #require(try output.fileHandleForReading.readToEnd())
-    process.waitUntilExit()
-    #expect(process.terminationStatus == 0)
-    #expect(compressed.count <= 12_288)
+  @Test func writesWhatIsKnownOfAnInput() throws {
+    let sum = String(repeating: "a", count: 64)
+    for (input, line) in [
+      (BootstrapJob.Input(url: "https://h/x", path: "a b"), "https://h/x\ta%20b"),
+      (BootstrapJob.Input(url: "https://h/x", path: "a", mode: 0o755, size: 0), "https://h/x\ta\t755\t0\t-"),
+      (BootstrapJob.Input(url: "https://h/x", path: "-\n", size: 7, sha256: sum), "https://h/x\t-%0A\t-\t7\t\(sum)"),
+      (BootstrapJob.Input.link("../a b", at: "l"), "link:../a%20b\tl"),
+      (BootstrapJob.Input.emptyFolder("d", mode: 0o700), "folder:\td\t700\t-\t-"),
+    ] { #expect(input.line == line) }
   }
 }
 
@@ -201,6 +196,20 @@ import Testing
     #expect(BeaconReader.parse([], job: id, attempt: 2) == nil)
     let padded = text + String(repeating: " ", count: BeaconReader.limit)
     #expect(BeaconReader.parse(Array(padded.utf8), job: id, attempt: 2) == nil)
+  }
+
+  @Test func takesTheTimeOfTheObjectForAHeartbeatThatNamesNone() throws {
+    let id = try #require(JobID("abcd1234"))
+    func beacon(_ heartbeat: Int64) -> [UInt8] {
+      Array(
+        #"{"version":1,"job":"abcd1234","attempt":1,"phase":"running","heartbeatAt":\#(heartbeat),"channelUntil":9}"#
+          .utf8)
+    }
+    let moment = Timestamp(milliseconds: 77)
+    let read = BeaconReader.parse(beacon(0), job: id, attempt: 1, modified: moment)
+    #expect(read?.heartbeatAt == 77 && read?.channelUntil == 9)
+    #expect(BeaconReader.parse(beacon(5), job: id, attempt: 1, modified: moment)?.heartbeatAt == 5)
+    #expect(BeaconReader.parse(beacon(0), job: id, attempt: 1)?.heartbeatAt == 0)
   }
 
   @Test func repairsAMessageThatIsNotText() throws {

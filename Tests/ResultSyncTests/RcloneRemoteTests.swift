@@ -99,6 +99,7 @@ struct SSHCommandTests {
     for pair in [["-i", "/k"], ["-p", "2222"], ["-l", "ubuntu"], ["-o", "StrictHostKeyChecking=accept-new"]] {
       #expect(zip(full, full.dropFirst()).contains { [$0, $1] == pair }, "\(pair)")
     }
+    #expect(command { place, _ in place.elevated = true }.arguments.last == "exec sudo -n /bin/sh -s")
     // Trust on first use is for those who have published nothing.
     let pinned = command { place, settings in
       place.hostKey = HostKey("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIO4kOiOBYEMSd1VW0ciKRHYYzPLUdC2HTjwlzJi9ysz2")

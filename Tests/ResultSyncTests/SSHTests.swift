@@ -68,6 +68,23 @@ struct SSHTests {
     }
   }
 
+  @Test(
+    "A user who may becomes root for the script, and one who may not is told so", .enabled(if: Workplace.has("sudo")))
+  func elevated() async throws {
+    try await Ground.run { ground in
+      ground.there.elevated = true
+      guard geteuid() == 0 else {
+        // Whether this user may is the machine's affair.
+        if let answer = try? await ground.shell("id -u") { #expect(answer.lines == ["0"]) }
+        return
+      }
+      let answer = try await ground.shell("id -u; echo ${SUDO_UID-none}; pwd")
+      #expect(answer.lines == ["0", "0", ground.there.directory])
+    }
+    let refusal = SSHFailure(said: "sudo: a password is required\n")
+    #expect(refusal == .notElevated && refusal.error("h", said: "").code == .refused)
+  }
+
   @Test("Commands share one connection, and make a new one when its master was killed")
   func multiplexing() async throws {
     try await Ground.run { ground in

@@ -91,7 +91,7 @@ package struct AWSError: Error, Sendable, Hashable, CustomStringConvertible {
       case .resolve, .connect, .tls, .refusedAddress: (.unreachable, false)
       case .timeout, .network, .ambiguous, .tooLarge, .shutDown: (.unreachable, true)
       case .cancelled: (.cancelled, true)
-      case .unavailable, .invalidRequest: (.configuration, false)
+      case .unavailable, .invalidRequest, .localFile: (.configuration, false)
       case .authentication, .rejectedPermanently, .rejectedTemporarily: (.unreachable, false)
       }
     self.init(

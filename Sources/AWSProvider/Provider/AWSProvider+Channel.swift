@@ -1,13 +1,156 @@
+internal import Foundation
 internal import JobModel
+internal import Logging
 internal import ProviderKit
+internal import Synchronization
 
+/// What an instance is given at its launch, and how it is spoken to later.
 extension AWSProvider {
-  struct TemporaryOrder { var terminate = false }
-  func order(_ change: (inout TemporaryOrder) -> Void, to instance: InstanceReference, bucket: String)
-    async throws(AWSError)
-  {}
-  func renewChannels(_ instances: [InstanceReference], _ beacons: [String: Beacon]) async {}
-  func material(_ request: LaunchRequest, _ candidate: LaunchPlan.Candidate, _ store: any ObjectStore)
-    async throws(AWSError) -> String
-  { "#!/bin/sh\n" }
+  /// The longest that an address may hold (https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html).
+  private static let longest = Duration.seconds(7 * 86_400)
+  /// Between the order of an instance and the moment at which it has fetched what it needs.
+  private static let launchTime = Duration.seconds(12 * 3600)
+
+  /// The user data of an instance. What it fetches by it is in the bucket when this returns.
+  func material(
+    _ request: LaunchRequest, _ candidate: LaunchPlan.Candidate, _ store: any ObjectStore
+  ) async throws(AWSError) -> String {
+    let price = HourlyPrice(microdollars: candidate.price)
+    let limits = InstanceLimits(request, price: price, billing: billing)
+    var sync = settings.sync.job(request)
+    // What points to files and proxies of this machine means nothing there.
+    sync?.environment = [:]
+    sync?.rclone = "rclone"
+    let beacon = try await store.presigned(.put, BucketKeys.beacon(request.token), lifetime: Self.longest)
+    let control = try await store.presigned(
+      .get, BucketKeys.control(request.job, request.attempt), lifetime: Self.longest)
+    var channel = ChannelSettings(
+      beaconURL: beacon.url, controlURL: control.url, until: min(beacon.until, control.until),
+      heartbeatInterval: settings.heartbeatInterval, controlInterval: settings.controlInterval, notices: .ec2,
+      metadata: ChannelSettings.ec2Metadata, hasRole: settings.profile != nil, region: candidate.region)
+    channel.lastCopyLimit = settings.sync.finalLimit
+    if sync != nil { channel.remote = try await remoteConfiguration(request, candidate, store) }
+    let job = BootstrapJob(
+      request: request, inputs: try await inputs(request, store), limits: limits,
+      heartbeatInterval: settings.heartbeatInterval, grace: settings.grace,
+      syncInterval: sync == nil ? nil : settings.sync.interval, finalSync: sync == nil ? nil : SyncScript.finalCommand,
+      finalSyncLimit: settings.sync.finalLimit, restores: sync != nil && request.attempt > 1)
+    do throws(ProviderError) {
+      let bundle = try InstanceBundle(job, channel: channel, sync: sync).bytes()
+      let key = BucketKeys.bundle(request.job, request.attempt)
+      do throws(AWSError) {
+        try await store.write(key, bundle)
+        let address = try await store.presigned(.get, key, lifetime: Self.launchTime)
+        return try loader(address, limits)
+      } catch {
+        throw ProviderError(error)
+      }
+    } catch {
+      throw AWSError(.invalid, error.message, remedy: error.remedy)
+    }
+  }
+
+  private func loader(_ address: PresignedAddress, _ limits: InstanceLimits) throws(AWSError) -> String {
+    // The script keeps the limits to the second. This is for a machine on which it is no more.
+    let limit = [limits.duration, limits.budget].compactMap(\.self).min()
+    let backstop = limit.map { $0 + settings.sync.finalLimit + .seconds(1800) }
+    do {
+      return try LoaderScript(bundleURL: address.url, backstop: backstop).text()
+    } catch {
+      throw AWSError(.invalid, error.message, remedy: error.remedy)
+    }
+  }
+
+  /// Where an instance gets rclone's configuration from: a secret that its role may read, or an object that it removes.
+  private func remoteConfiguration(
+    _ request: LaunchRequest, _ candidate: LaunchPlan.Candidate, _ store: any ObjectStore
+  ) async throws(AWSError) -> ChannelSettings.RemoteConfiguration {
+    if let secret = settings.rcloneConfigSecret {
+      guard settings.profile != nil else {
+        throw AWSError(
+          .configuration, "aws.rclone_config_secret is read with the rights of aws.iam_role, which is not set",
+          remedy: "Name the instance profile in aws.iam_role, or leave rclone_config_secret out")
+      }
+      let endpoint = ec2.client.settings.endpoints.endpoint(.secretsManager, region: candidate.region)
+      return .secret(id: secret, endpoint: endpoint.origin + endpoint.path)
+    }
+    guard let remote = request.spec.gdrivePath?.split(separator: ":", maxSplits: 1).first.map(String.init),
+      request.spec.gdrivePath?.contains(":") == true
+    else {
+      throw AWSError(
+        .configuration, "results of an instance on AWS can't go to a folder of this machine",
+        remedy: "Name an rclone remote in sync.remote, such as gdrive, or give run --gdrive-path remote:path")
+    }
+    guard let path = settings.rcloneConfigFile, let bytes = FileManager.default.contents(atPath: path),
+      let part = RcloneConfiguration.part(of: String(decoding: bytes, as: UTF8.self), remote: remote)
+    else {
+      throw AWSError(
+        .configuration,
+        "rclone's configuration \(settings.rcloneConfigFile.map { "\($0) " } ?? "")has no remote \(remote)",
+        remedy: "Make it: rclone config; or name another file in aws.rclone_config_file")
+    }
+    let key = BucketKeys.rclone(request.job, request.attempt)
+    try await store.write(key, Array(part.utf8))
+    let get = try await store.presigned(.get, key, lifetime: Self.launchTime)
+    let delete = try await store.presigned(.delete, key, lifetime: Self.launchTime)
+    return .object(get: get.url, delete: delete.url)
+  }
+
+  // MARK: Orders
+
+  /// Changes what an instance is to do. The whole of its orders is one object, so it is read first.
+  func order(
+    _ change: (inout ControlOrder) -> Void, to instance: InstanceReference, bucket: String
+  ) async throws(AWSError) {
+    let store = objects(bucket)
+    let key = BucketKeys.control(instance.job, instance.attempt)
+    var order = ControlOrder()
+    if let bytes = try await store.read(key, limit: ControlOrder.limit), let known = ControlOrder(bytes) {
+      order = known
+    }
+    let before = order
+    change(&order)
+    guard order != before else { return }
+    do throws(ProviderError) {
+      let text = try order.text()
+      do throws(AWSError) { try await store.write(key, Array(text.utf8)) } catch { throw ProviderError(error) }
+    } catch {
+      throw AWSError(.unavailable, error.message, remedy: error.remedy)
+    }
+  }
+
+  /// Gives new addresses to instances whose present ones will not hold much longer.
+  ///
+  /// Addresses live for a week at most, and with temporary credentials no longer than these.
+  func renewChannels(_ instances: [InstanceReference], _ beacons: [String: Beacon]) async {
+    let soon = now() + .seconds(86_400)
+    for instance in instances {
+      guard let bucket = instance.bucket, let beacon = beacons[instance.token], beacon.phase != .finished,
+        let until = beacon.channelUntil.map({ Timestamp(milliseconds: $0) }), until < soon
+      else { continue }
+      do throws(AWSError) { try await renew(instance, bucket: bucket, until: until) } catch {
+        logger.warning(
+          "Addresses of an instance could not be renewed",
+          metadata: ["instance.id": "\(instance.instance.id)", "until": "\(until.iso8601())", "error": "\(error)"])
+      }
+    }
+  }
+
+  private func renew(_ instance: InstanceReference, bucket: String, until: Timestamp) async throws(AWSError) {
+    let store = objects(bucket)
+    let beacon = try await store.presigned(.put, BucketKeys.beacon(instance.token), lifetime: Self.longest)
+    let key = BucketKeys.control(instance.job, instance.attempt)
+    let control = try await store.presigned(.get, key, lifetime: Self.longest)
+    let end = min(beacon.until, control.until)
+    let known = renewals.withLock { $0[instance.token] }
+    // Credentials that end just as soon give nothing new; and one order is enough until the instance has read it.
+    guard end > max(until, known ?? until) + .seconds(300) else { return }
+    try await order(
+      { order in
+        order.beaconURL = beacon.url
+        order.controlURL = control.url
+        order.until = end
+      }, to: instance, bucket: bucket)
+    renewals.withLock { $0[instance.token] = end }
+  }
 }

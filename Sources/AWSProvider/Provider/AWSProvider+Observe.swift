@@ -5,9 +5,9 @@ package import ProviderKit
 /// What instances are doing: one call for a thousand of a region, and one listing for all beacons of a bucket.
 extension AWSProvider {
   package func observe(_ instances: [InstanceReference]) async -> [String: Observation] {
-    async let states = states(instances)
-    async let beacons = beacons(instances)
-    let (known, words) = await (states, beacons)
+    let known = await states(instances)
+    // Afterwards, so that the last words of an instance that is gone are among them.
+    let words = await beacons(instances)
     var answers: [String: Observation] = [:]
     for reference in instances {
       switch known[reference.instance.id] {

@@ -124,7 +124,8 @@ package final class AWSProvider: Provider, SSHReachable, FileListing {
   package func place(of instance: InstanceReference) -> SSHPlace? {
     guard let host = instance.instance.publicIP ?? instance.instance.privateIP else { return nil }
     return SSHPlace(
-      alias: instance.token, host: host, user: settings.sshUser, directory: AWSProviderSettings.directory)
+      alias: instance.token, host: host, user: settings.sshUser, directory: AWSProviderSettings.directory,
+      elevated: settings.sshUser != "root")
   }
 
   package func inputs(of instance: InstanceReference) async -> FileCount? {

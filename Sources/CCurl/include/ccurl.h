@@ -40,6 +40,8 @@ CURLcode ccurl_set_body(CURL *easy, const void *bytes, size_t count);
 CURLcode ccurl_on_write(CURL *easy, curl_write_callback callback, void *context);
 CURLcode ccurl_on_header(CURL *easy, curl_write_callback callback, void *context);
 CURLcode ccurl_on_read(CURL *easy, curl_read_callback callback, void *context);
+/// Lets a body be sent anew from some place when a connection broke.
+CURLcode ccurl_on_seek(CURL *easy, curl_seek_callback callback, void *context);
 CURLcode ccurl_on_progress(CURL *easy, curl_xferinfo_callback callback, void *context);
 CURLcode ccurl_on_open_socket(CURL *easy, curl_opensocket_callback callback, void *context);
 CURLcode ccurl_on_close_socket(CURL *easy, curl_closesocket_callback callback, void *context);

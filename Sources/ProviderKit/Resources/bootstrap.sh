@@ -461,17 +461,246 @@ stage_one() {
   esac
 }
 
+# --- many inputs by http ---
+
+# Shared by the awk programs below: plain() undoes percent-encoding.
+AWK_PLAIN='
+  BEGIN { FS = "\t"; for (i = 1; i < 256; i++) byte[sprintf("%02X", i)] = sprintf("%c", i) }
+  function plain(s,  r) {
+    r = ""
+    while (match(s, /%[0-9A-Fa-f][0-9A-Fa-f]/)) {
+      r = r substr(s, 1, RSTART - 1) byte[toupper(substr(s, RSTART + 1, 2))]
+      s = substr(s, RSTART + 3)
+    }
+    return r s
+  }'
+
+# Sorts the manifest into lists: single (handled one by one), folders, files (number of the line, bytes, SHA-256, path),
+# odd (the same for paths that no list of lines can hold), links, mode.N and folder-mode.N. Paths begin with ./
+sort_inputs() {
+  LC_ALL=C awk "$AWK_PLAIN"'
+    function folder(path) {
+      while (sub(/\/[^\/]*$/, "", path) && path != "." && !(path in made)) {
+        made[path] = 1
+        print path >"staging/folders"
+      }
+    }
+    # 1 if the path is odd: then its folders are made when it is its turn.
+    function odd(path) { return path ~ /[\001-\037\177\\]/ }
+    $1 !~ /^(https?|link|folder):/ || ($1 ~ /^http/ && $4 !~ /^[0-9]+$/) { print >"staging/single"; next }
+    {
+      path = "./" plain($2)
+      if ($2 == "" || path ~ /\/\.\.(\/|$)/ || path ~ /\/$/ || path ~ /^\.\/\//) {
+        print $2 ": is no path within the working directory"
+        exit failed = 1
+      }
+      if ($3 != "" && $3 !~ /^([0-7]+|-)$/) { print $2 ": has no mode " $3; exit failed = 1 }
+      if ($1 ~ /^link:/) { print substr($1, 6) "\t" $2 >"staging/links"; next }
+      if (odd(path)) { print NR "\t" $0 >"staging/odd"; next }
+      folder(path)
+      if ($1 == "folder:") {
+        if (!(path in made)) { made[path] = 1; print path >"staging/folders" }
+        if ($3 != "" && $3 != "-") print path >("staging/folder-mode." $3)
+        next
+      }
+      print NR "\t" $4 "\t" ($5 == "" ? "-" : $5) "\t" path >"staging/files"
+      if ($3 != "-") print path >("staging/mode." $3)
+    }
+    END { exit failed }' inputs
+}
+
+# Runs a program with the paths of a list, in the working directory: list, program and its options.
+with_paths() {
+  list=$1
+  shift
+  [ -s "$list" ] || return 0
+  (cd work && tr '\n' '\0' <"$DIR/$list" | xargs -0 "$@" --)
+}
+
+# Writes what curl is to fetch, of the lines of the manifest whose numbers come in: config.1, config.2, …
+plan_fetch() {
+  rm -f staging/config.*
+  # shellcheck disable=SC2016
+  CJ_WORK=$DIR/work LC_ALL=C awk "$AWK_PLAIN"'
+    function text(s,  i, c, r) {
+      if (s !~ /[\\"\t\n\r\013]/) return s
+      r = ""
+      for (i = 1; i <= length(s); i++) {
+        c = substr(s, i, 1)
+        r = r (c == "\\" || c == "\"" ? "\\" c : c == "\t" ? "\\t" : c == "\n" ? "\\n" : c == "\r" ? "\\r" : c == "\013" ? "\\v" : c)
+      }
+      return r
+    }
+    listing { wanted[$1] = 1; next }
+    (FNR in wanted) && $4 > 0 {
+      if (count++ % 500 == 0) {
+        if (name) close(name)
+        name = "staging/config." ++number
+      }
+      printf "url = \"%s\"\noutput = \"%s\"\n", text($1), text(ENVIRON["CJ_WORK"] "/" plain($2)) >name
+    }' listing=1 - listing= inputs
+}
+
+# Everything that a plan names, over connections that are kept; what could not be had is found out afterwards.
+# The addresses may be presigned, so they are in a file, and what curl says is shown without them.
+run_fetch() {
+  : >staging/curl.log
+  for config in staging/config.*; do
+    [ -e "$config" ] || continue
+    # shellcheck disable=SC2086
+    curl -q -K "$config" -g -fsS $PARALLEL --proto '=http,https' --connect-timeout 20 --speed-limit 1000 --speed-time 60 \
+      --retry "$cj_retries" --retry-connrefused --retry-max-time 600 2>>staging/curl.log
+    rm -f "$config"
+  done
+}
+
+# Whether a file is what the manifest says: path, bytes, SHA-256. Sets WRONG otherwise.
+check_one() {
+  if [ ! -f "$1" ]; then
+    WRONG='could not be fetched'
+    return 1
+  fi
+  if [ "$2" != - ]; then
+    there=$(wc -c <"$1")
+    if [ "$((there))" != "$2" ]; then
+      WRONG="has $((there)) bytes instead of $2"
+      return 1
+    fi
+  fi
+  if [ "$3" != - ] && [ -n "$SHA256SUM" ]; then
+    there=$(sha256sum <"$1")
+    if [ "${there%% *}" != "$3" ]; then
+      WRONG='has another SHA-256 than it should'
+      return 1
+    fi
+  fi
+}
+
+# Writes staging/bad: number of the line, what is wrong.
+check_files() {
+  : >staging/bad
+  : >staging/sizes
+  : >staging/sums
+  if [ -s staging/files ]; then
+    cut -f 4 staging/files >staging/names
+    with_paths staging/names stat -c '%s %n' >staging/sizes 2>/dev/null
+    if [ -n "$SHA256SUM" ]; then
+      LC_ALL=C awk -F "$TAB" '$3 != "-" { print $4 }' staging/files >staging/names
+      with_paths staging/names sha256sum >staging/sums 2>/dev/null
+    fi
+    LC_ALL=C awk '
+      FILENAME == "staging/sizes" { point = index($0, " "); size[substr($0, point + 1)] = substr($0, 1, point - 1); next }
+      FILENAME == "staging/sums" { sum[substr($0, 67)] = substr($0, 1, 64); next }
+      FNR == 1 { FS = "\t"; $0 = $0 }
+      !($4 in size) { print $1 "\tcould not be fetched"; next }
+      size[$4] != $2 { print $1 "\thas " size[$4] " bytes instead of " $2; next }
+      ($4 in sum) && sum[$4] != tolower($3) { print $1 "\thas another SHA-256 than it should" }' \
+      staging/sizes staging/sums staging/files >staging/bad
+  fi
+  if [ -s staging/odd ]; then
+    while IFS=$TAB read -r number url path mode size sum; do
+      case $url in folder:) continue ;; esac
+      decode "$path"
+      check_one "work/$DECODED" "$size" "${sum:--}" || printf '%s\t%s\n' "$number" "$WRONG" >>staging/bad
+    done <staging/odd
+  fi
+}
+
+fetch_many() {
+  with_paths staging/folders mkdir -p || return 1
+  if [ -s staging/odd ]; then
+    while IFS=$TAB read -r number url path mode size sum; do
+      decode "$path"
+      case $url in
+        folder:) mkdir -p "work/$DECODED" || return 1 ;;
+        *)
+          target=work/$DECODED
+          mkdir -p "${target%/*}" || return 1
+          if [ "$size" = 0 ]; then : >"$target"; fi
+          ;;
+      esac
+    done <staging/odd
+  fi
+  LC_ALL=C awk -F "$TAB" '$2 == 0 { print $4 }' staging/files >staging/names
+  with_paths staging/names touch || return 1
+  cut -f 1 staging/files staging/odd | plan_fetch
+  PARALLEL=''
+  if curl --help all 2>/dev/null | grep -q -e --parallel; then PARALLEL='--parallel --parallel-max 16'; fi
+  SHA256SUM=$(command -v sha256sum)
+  run_fetch
+  check_files
+  if [ -s staging/bad ]; then
+    plan_fetch <staging/bad
+    run_fetch
+    check_files
+  fi
+  if [ -s staging/bad ]; then
+    IFS=$TAB read -r number wrong <staging/bad
+    IFS=$TAB read -r url path mode <<EOF
+$(sed -n "${number}p" inputs)
+EOF
+    decode "$path"
+    # Its meter stands before it, on the same line.
+    why=$(sed -n 's|https\{0,1\}://[^ ]*|…|g; s/.*\(curl: ([0-9]\)/\1/p' staging/curl.log | head -n 1)
+    echo "$DECODED: $wrong${why:+ ($why)}"
+    return 1
+  fi
+  if [ -s staging/odd ]; then
+    while IFS=$TAB read -r number url path mode size sum; do
+      decode "$path"
+      case ${mode:--} in -) ;; *) chmod "$mode" "work/$DECODED" || return 1 ;; esac
+    done <staging/odd
+  fi
+  for list in staging/mode.*; do
+    [ ! -e "$list" ] || with_paths "$list" chmod "${list##*.}" || return 1
+  done
+}
+
+# Links last, so that nothing is ever written through one; modes of folders at the very end.
+finish_tree() {
+  if [ -s staging/links ]; then
+    while IFS=$TAB read -r link path; do
+      decode "$path"
+      target=work/$DECODED
+      decode "$link"
+      mkdir -p "${target%/*}" && ln -sfn -- "$DECODED" "$target" || return 1
+    done <staging/links
+  fi
+  for list in staging/folder-mode.*; do
+    [ ! -e "$list" ] || { sort -r "$list" >staging/names && with_paths staging/names chmod "${list##*.}"; } || return 1
+  done
+}
+
 stage() {
   mkdir -p work || return 1
-  if [ -e inputs ]; then
-    while IFS=$TAB read -r url path; do
+  rm -rf staging
+  if [ -s inputs ]; then
+    mkdir staging && : >staging/single && : >staging/files && : >staging/odd && sort_inputs || return 1
+    while IFS=$TAB read -r url path mode size sum; do
       stage_one "$url" "$path" </dev/null 2>stage.log || { echo "${path:-inputs}: $(head -n 2 stage.log)"; return 1; }
-    done <inputs
+      case ${mode:--} in -) ;; *) chmod "$mode" "$target" || return 1 ;; esac
+      SHA256SUM=$(command -v sha256sum)
+      [ "${sum:--}" = - ] || check_one "$target" - "$sum" || { echo "$path: $WRONG"; return 1; }
+    done <staging/single
+    if [ -s staging/files ] || [ -s staging/odd ] || [ -s staging/folders ]; then fetch_many || return 1; fi
+    finish_tree || return 1
+    rm -rf staging
   fi
   LC_ALL=C ls -lnAR work | awk '/^-[-r][-w]/ && NF > 8 { n++; b += $5 } END { printf "%.0f %.0f\n", n, b }' >staged.new &&
     mv -f staged.new staged
   # Inputs that stay as they are now are no results.
   [ -z "$cj_sync_cs" ] || find work -type f -printf '%s\t%T@\t%P\n' >staged.list
+}
+
+# What earlier attempts have made. It wins over inputs of the same name, since it is what became of them.
+restore() {
+  [ -n "${cj_restore-}" ] || return 0
+  sh sync.sh . --restore >restore.log 2>&1 </dev/null
+  code=$?
+  sed 's/^/cloudjobs: /' restore.log >>output.log
+  [ $code = 0 ] && return
+  echo "the earlier results could not be fetched back: $(tail -n 1 restore.log)"
+  return 1
 }
 
 # --- from the beginning ---
@@ -515,13 +744,17 @@ PHASE=staging
 beacon
 if [ -z "$STOP" ]; then
   start_monitor limits
-  stage >staging.log 2>&1 </dev/null &
+  { stage && restore; } >staging.log 2>&1 </dev/null &
   CHILD=$!
 fi
 attend || { reason_of_end; conclude; }
 if [ "$CODE" -ne 0 ]; then
   MESSAGE=$(head -n 3 staging.log)
-  ENDED_BY=bootstrap_error MESSAGE="the inputs could not be staged: ${MESSAGE:-is the disk full?}"
+  case $MESSAGE in
+    'the earlier results'*) ;;
+    *) MESSAGE="the inputs could not be staged: ${MESSAGE:-is the disk full?}" ;;
+  esac
+  ENDED_BY=bootstrap_error
   conclude
 fi
 stop_monitor

@@ -5,6 +5,8 @@
 #   sh sync.sh DIR [--final] [--dry-run] [--if-changed] [--wait SECONDS]      copies
 #   sh sync.sh DIR --follow [the same]                                        starts that apart, or joins one under way,
 #                                                                             and shows its events up to the last
+#   sh sync.sh DIR --restore                                                  fetches what the last manifest stands for into
+#                                                                             the results folder; 0 if there is none
 #   sh sync.sh DIR --hashes                                                   shows what the results are now, with MD5s;
 #                                                                             takes no lock and changes nothing
 #
@@ -34,7 +36,7 @@ TAB=$(printf '\t')
 
 DIR=${1:?usage: sh sync.sh DIR [--final] [--dry-run] [--if-changed] [--wait SECONDS] [--follow | --hashes]}
 shift
-final=false dry=false changed_only='' patience=0 follow='' hashes='' previous='' wrong=''
+final=false dry=false changed_only='' patience=0 follow='' hashes='' restoring='' previous='' wrong=''
 for argument in "$@"; do
   case $previous in --wait) patience=$argument previous='' && continue ;; esac
   case $argument in
@@ -43,6 +45,7 @@ for argument in "$@"; do
     --if-changed) changed_only=yes ;;
     --follow) follow=yes ;;
     --hashes) hashes=yes ;;
+    --restore) restoring=yes ;;
     --wait) previous=--wait ;;
     *) wrong=$argument ;;
   esac
@@ -66,6 +69,8 @@ cd "$DIR" 2>/dev/null || refuse 74 not_found "there is no folder $DIR"
 DIR=$(pwd -P)
 # A mistake in the file would end the shell at once.
 [ -r sync.conf ] && sh -n ./sync.conf 2>/dev/null && . ./sync.conf || refuse 78 configuration "$DIR/sync.conf is missing or can not be read"
+# Where a machine that had no rclone keeps it.
+PATH=$PATH:$DIR/bin
 [ -n "$hashes" ] || mkdir -p sync || refuse 74 disk_full "the folder $DIR/sync could not be made"
 
 case $(date +%s%3N) in
@@ -300,7 +305,10 @@ conclude() {
     since=$(sed -n 's/.*"failingSince":\([0-9]*\).*/\1/p' sync/last.json 2>/dev/null)
     text="$text,\"failingSince\":${since:-$started}"
   fi
-  if [ $dry = false ]; then
+  # Fetching back is no copy, and whoever asked for it wants a line.
+  if [ -n "$restoring" ]; then
+    printf '%s\n' "$4"
+  elif [ $dry = false ]; then
     if printf '%s}\n' "$text" >sync/last.new; then
       mv -f sync/last.new sync/last.json
       case $2 in synced | unchanged | incomplete) cp sync/last.json sync/good.new && mv -f sync/good.new sync/last-good.json ;; esac
@@ -308,7 +316,7 @@ conclude() {
   fi
   emit "{\"ev\":\"end\",${text#\{}}"
   clear_stage
-  rm -rf sync/*.list sync/started
+  rm -rf sync/*.list sync/started sync/restored
   emit "{\"ev\":\"exit\",\"rc\":$1,\"result\":\"$2\"}"
   exit "$1"
 }
@@ -321,6 +329,12 @@ clear_stage() {
 }
 
 emit "{\"ev\":\"start\",\"job\":\"$cs_job\",\"attempt\":$cs_attempt,\"startedAt\":$started,\"final\":$final,\"dryRun\":$dry${CS_RUN:+,\"run\":\"$CS_RUN\"}}"
+# A machine that has just booted may still be getting rclone and its configuration.
+tries=0
+while [ -e preparing ] && [ $tries -lt 300 ]; do
+  sleep 1
+  tries=$((tries + 1))
+done
 if ! command -v "$cs_rclone" >/dev/null 2>&1; then
   conclude 78 failing no_rclone "the program $cs_rclone is not installed here"
 fi
@@ -530,6 +544,125 @@ find_base() {
   done
 }
 
+# --- what the last manifest stands for ---
+
+# An awk function that reads one of its lines: path, size, md5, time.
+ENTRY='function plain(s,  i, c, r) {
+  if (s !~ /\\/) return s
+  for (i = 1; i <= length(s); i++) {
+    c = substr(s, i, 1)
+    if (c == "\\") c = substr(s, ++i, 1)
+    r = r c
+  }
+  return r
+}
+function entry(line) {
+  path = line; sub(/^\{"path":"/, "", path); sub(/","size":.*/, "", path); path = plain(path)
+  size = line; sub(/.*","size":/, "", size); sub(/,.*/, "", size)
+  md5 = line; sub(/.*"md5":"/, "", md5); sub(/".*/, "", md5)
+  time = line; sub(/.*"modified":"/, "", time); sub(/".*/, "", time)
+}'
+
+# Of the files of the last manifest those that are on the remote as it says: MD5, bytes, time, path.
+in_place() {
+  awk -F "$TAB" "$ENTRY"'
+    FILENAME == ARGV[1] {
+      if ($0 ~ /^\{"path":/ && $0 ~ /"modified":/) { entry($0); base[path] = md5 "\t" size; at[path] = time }
+      next
+    }
+    ($1 in base) && base[$1] == $2 "\t" $3 && !seen[$1]++ { print base[$1] "\t" at[$1] "\t" $1 }' sync/base.list sync/remote.list
+}
+
+# Sets the folder of the results to what the last manifest stands for. Its files win over what is there: they are what
+# became of it. Of a file that was replaced on the remote after the manifest, the one that was kept is taken.
+restore() {
+  rclone_quietly lsf -R --files-only --hash MD5 --format phs --separator "$TAB" "$cs_remote/_cs/kept" >sync/kept.list
+  code=$?
+  # Nothing was ever moved aside.
+  [ $code = 0 ] || [ $code = 3 ] || give_up $code
+  in_place >sync/in-place.list
+  awk -F "$TAB" "$ENTRY"'
+    FILENAME == ARGV[1] { here[$4] = 1; next }
+    FILENAME == ARGV[2] { kept[$1 "\t" $2 "\t" $3] = 1; next }
+    !/^\{"path":/ || !/"md5":/ { next }
+    { entry($0) }
+    path == "_cs/output.log" { next }
+    !/"modified":/ { print md5 "  " path >"sync/packed-sums.list"; next }
+    { print md5 "  " path >"sync/sums.list"; n++ }
+    path in here { print path >"sync/from-remote.list"; next }
+    (path "\t" md5 "\t" size) in kept { print path >"sync/from-kept.list"; next }
+    { print path >"sync/lost.list" }' sync/in-place.list sync/kept.list sync/base.list
+  if [ -s sync/lost.list ]; then
+    conclude 74 failing missing "the remote does not hold what its last manifest stands for: $(head -n 3 sync/lost.list | tr '\n' ' ')"
+  fi
+  rm -rf sync/restored
+  mkdir sync/restored || conclude 74 failing disk_full "no room on this machine"
+  if [ -s sync/from-remote.list ]; then
+    rclone_quietly copy "$cs_remote" sync/restored --files-from-raw sync/from-remote.list --transfers "$cs_transfers" || give_up $?
+  fi
+  if [ -s sync/from-kept.list ]; then
+    rclone_quietly copy "$cs_remote/_cs/kept" sync/restored --files-from-raw sync/from-kept.list --transfers "$cs_transfers" || give_up $?
+  fi
+  compare_sums sync/sums.list
+  if [ -e sync/restored/_cs/packed.tar ]; then
+    tar -C sync/restored -xpf sync/restored/_cs/packed.tar 2>sync/rclone.log ||
+      conclude 74 failing disk_full "the archive of the small files could not be unpacked: $(head -n 1 sync/rclone.log)"
+    compare_sums sync/packed-sums.list
+  fi
+  rm -rf sync/restored/_cs
+  restored=$(find sync/restored -type f -printf '%s\n' | awk '{ n++; b += $1 } END { printf "%.0f files (%.0f bytes)", n, b }')
+  put_in_place || conclude 74 failing disk_full "the earlier results could not be put into $cs_source"
+  cp sync/base.list sync/manifest
+  at=$(sed -n '1s/.*"startedAt":\([0-9]*\).*/\1/p' sync/base.list)
+  conclude 0 restored '' "$restored of the results as of $(date -u -d "@$((at / 1000))" '+%Y-%m-%d %H:%M:%S UTC') were fetched back from $cs_remote"
+}
+
+# Compares what was fetched with a list of MD5, two spaces, path. An MD5 that the remote did not know is not compared.
+compare_sums() {
+  [ -s "$1" ] || return 0
+  awk '{ path = $0; sub(/^[^ ]*  /, "", path); print path }' "$1" >sync/look.list
+  hash_files sync/restored sync/look.list sync/hashed.list || give_up $?
+  awk '
+    FILENAME == ARGV[1] { md5[substr($0, 35)] = substr($0, 1, 32); next }
+    { path = $0; sub(/^[^ ]*  /, "", path); sum = substr($0, 1, index($0, " ") - 1) }
+    !(path in md5) || (sum != "" && md5[path] != sum) { print path }' sync/hashed.list "$1" >sync/wrong.list
+  [ ! -s sync/wrong.list ] ||
+    conclude 74 failing changing "did not arrive as the manifest says: $(head -n 3 sync/wrong.list | tr '\n' ' ')"
+}
+
+# Nothing is written through a link, and a file may stand where a folder was.
+put_in_place() {
+  (cd sync/restored && find . -mindepth 1 -type d -printf '%P\n') >sync/dirs.list
+  (cd sync/restored && find . -type f -printf '%P\n') >sync/names.list
+  while IFS= read -r path; do
+    if [ -h "$cs_source/$path" ] || { [ -e "$cs_source/$path" ] && [ ! -d "$cs_source/$path" ]; }; then
+      rm -f "$cs_source/$path" || return 1
+    fi
+  done <sync/dirs.list
+  while IFS= read -r path; do
+    if [ -h "$cs_source/$path" ]; then continue; fi
+    if [ -d "$cs_source/$path" ]; then
+      rm -rf "${cs_source:?}/$path" || return 1
+    elif [ -x "$cs_source/$path" ]; then
+      # No remote knows modes.
+      chmod u+x "sync/restored/$path"
+    fi
+  done <sync/names.list
+  # By links where that can be: they are the same files.
+  cp -al --remove-destination sync/restored/. "$cs_source"/ 2>/dev/null || cp -a --remove-destination sync/restored/. "$cs_source"/
+}
+
+if [ -n "$restoring" ]; then
+  find_base
+  if [ "$base" = 0 ]; then
+    # A listing may lag behind the manifest of an attempt that has only just ended.
+    pause "$cs_relist_s"
+    find_base
+  fi
+  [ "$base" != 0 ] || conclude 0 fresh '' "there are no earlier results in $cs_remote; the calculation starts from the beginning"
+  restore
+fi
+
 find_base
 known=$(sed -n '1s/.*"seq":\([0-9]*\).*/\1/p' sync/manifest 2>/dev/null)
 if [ "${known:-0}" -gt $base ] && [ $dry = false ]; then
@@ -649,31 +782,6 @@ if [ -n "$cs_pack_files" ] && [ "$files" -gt "$cs_pack_files" ]; then
 fi
 
 # --- copied ---
-
-# Of the files of the last manifest those that are on the remote as it says: MD5, bytes, time, path.
-in_place() {
-  awk -F "$TAB" '
-    function plain(s,  i, c, r) {
-      if (s !~ /\\/) return s
-      for (i = 1; i <= length(s); i++) {
-        c = substr(s, i, 1)
-        if (c == "\\") c = substr(s, ++i, 1)
-        r = r c
-      }
-      return r
-    }
-    function entry(line) {
-      path = line; sub(/^\{"path":"/, "", path); sub(/","size":.*/, "", path); path = plain(path)
-      size = line; sub(/.*","size":/, "", size); sub(/,.*/, "", size)
-      md5 = line; sub(/.*"md5":"/, "", md5); sub(/".*/, "", md5)
-      time = line; sub(/.*"modified":"/, "", time); sub(/".*/, "", time)
-    }
-    FILENAME == ARGV[1] {
-      if ($0 ~ /^\{"path":/ && $0 ~ /"modified":/) { entry($0); base[path] = md5 "\t" size; at[path] = time }
-      next
-    }
-    ($1 in base) && base[$1] == $2 "\t" $3 && !seen[$1]++ { print base[$1] "\t" at[$1] "\t" $1 }' sync/base.list sync/remote.list
-}
 
 # Writes changed.list: what in_place names and is another file here. What has only got another time is the same file, and
 # that takes a look into it.

@@ -39,8 +39,8 @@ def main():
         os.makedirs(os.path.join(arguments.folder, bucket), exist_ok=True)
     words = [
         program(), "--config", os.devnull, "serve", "s3", arguments.folder, "--addr", "127.0.0.1:0", "--vfs-cache-mode", "off",
-        # Others' changes to the files are seen at once.
-        "--dir-cache-time", "0s", "--auth-key", arguments.key, "-v"]
+        # Changes to the files by others are seen soon. Not 0s: rclone would clean its cache of each folder in a busy loop.
+        "--dir-cache-time", "200ms", "--auth-key", arguments.key, "-v"]
     # rclone may not see the parent's standard input end before we do.
     child = subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
     for line in child.stderr:
