@@ -22,6 +22,7 @@ package struct CloudJobs: AsyncParsableCommand {
           RunCommand.self, ListCommand.self, StatusCommand.self, TerminateCommand.self,
           WatchCommand.self, ReconcileCommand.self, HistoryCommand.self, LogsCommand.self,
         ]),
+      CommandGroup(name: "Prices:", subcommands: [PricesCommand.self]),
       CommandGroup(name: "Results:", subcommands: [ResyncCommand.self, VerifyCommand.self]),
       CommandGroup(name: "Alerts:", subcommands: [NotifyCommand.self]),
       CommandGroup(

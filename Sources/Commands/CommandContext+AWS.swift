@@ -35,10 +35,19 @@ extension CommandContext {
         clock: AWSClock(now: { clock.now() }, sleep: { try await clock.sleep(until: $0) }))
       return AWSProvider(
         settings: awsProviderSettings(region: settings.region), client: client, logger: logger, now: { clock.now() },
-        objects: { S3Objects(client: client, bucket: $0, region: settings.region) })
+        marketCache: marketCache, objects: { S3Objects(client: client, bucket: $0, region: settings.region) })
     } catch {
       return UnusableProvider(name: .aws, billing: .ec2Spot, error: ProviderError(error))
     }
+  }
+
+  /// Prices of the last minutes, kept for the next command. Whoever names other credentials may have another account.
+  private var marketCache: MarketCache {
+    let clock = clock
+    let names = ["AWS_ACCESS_KEY_ID", "AWS_PROFILE"].compactMap { environment[$0] }
+    return MarketCache(
+      folder: cacheFolder, account: ([settings.aws.string("profile") ?? ""] + names).joined(separator: ","),
+      now: { clock.now() })
   }
 
   /// How AWS is called: the region and the endpoints that hold here.

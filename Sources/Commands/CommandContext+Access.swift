@@ -80,4 +80,9 @@ extension CommandContext {
     if let folder = environment["XDG_STATE_HOME"], folder.hasPrefix("/") { return folder + "/cloudjobs" }
     return (environment["HOME"] ?? NSHomeDirectory()) + "/.local/state/cloudjobs"
   }
+  /// What can be asked again, by the XDG base directory specification.
+  var cacheFolder: String {
+    if let folder = environment["XDG_CACHE_HOME"], folder.hasPrefix("/") { return folder + "/cloudjobs" }
+    return (environment["HOME"] ?? NSHomeDirectory()) + "/.cache/cloudjobs"
+  }
 }

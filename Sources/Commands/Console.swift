@@ -67,6 +67,12 @@ package struct Console: Sendable {
     return answer == "y" || answer == "yes"
   }
 
+  /// Asks a question that is answered with a line; nil if nothing more will be answered.
+  package func ask(_ question: String) -> String? {
+    sink(.error, question)
+    return source()
+  }
+
   package func colored(_ text: String, _ color: Color, on stream: Stream = .output) -> String {
     let uses = stream == .output ? usesColor : usesErrorColor
     return uses ? "\u{1B}[\(color.rawValue)m\(text)\u{1B}[0m" : text

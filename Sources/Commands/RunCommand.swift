@@ -38,6 +38,9 @@ package struct RunCommand: AsyncParsableCommand {
   @Option(help: "The region. (default: the best offer of those in config.json)")
   var region: String?
 
+  @Flag(help: "Choose among the best spot prices of now; where nobody can be asked, take the cheapest per vCPU.")
+  var fromSpotPrices = false
+
   @Option(
     help: ArgumentHelp(
       "Instances that the job may use when they are taken back, one after the other. (default: recovery.max_attempts)",
@@ -141,6 +144,7 @@ package struct RunCommand: AsyncParsableCommand {
     }
     var spec = try RunPlan.spec(wishes, directory: context.absolute(directory))
     try place(&spec, on: name, context)
+    if fromSpotPrices { try await choose(&spec, among: provider, context) }
     let budget = try RunPlan.budget(wishes, percents: context.settings.alerts.budgetPercents)
     let quote = try await provider.quote(spec)
     if let budget, let seconds = spec.estimatedRuntimeSeconds,
@@ -152,7 +156,16 @@ package struct RunCommand: AsyncParsableCommand {
   }
 
   /// Whether something was asked for that only a cloud has.
-  private var namesCloud: Bool { s3Bucket != nil || instanceType != nil || region != nil }
+  private var namesCloud: Bool { s3Bucket != nil || instanceType != nil || region != nil || fromSpotPrices }
+
+  /// Puts the offer that is chosen into the spec.
+  private func choose(_ spec: inout JobSpec, among provider: any Provider, _ context: CommandContext) async throws {
+    let markets = try MarketQuestion.markets(provider.name.rawValue, among: [provider])
+    let place = try await SpotChoice.choose(context, markets: markets, instanceType: instanceType, region: region)
+    spec.instanceType = place.type
+    spec.region = place.region
+    spec.preferredZone = place.zone
+  }
 
   /// What the options for clouds say, and what a cloud needs beside.
   private func place(_ spec: inout JobSpec, on provider: ProviderName, _ context: CommandContext) throws {
@@ -161,7 +174,9 @@ package struct RunCommand: AsyncParsableCommand {
     guard provider != .local else {
       if namesCloud {
         throw CommandError(
-          .usage, "--s3-bucket, --instance-type and --region are for clouds; leave them out, or --provider local")
+          .usage,
+          "--s3-bucket, --instance-type, --region and --from-spot-prices are for clouds; leave them out, or --provider local"
+        )
       }
       return
     }

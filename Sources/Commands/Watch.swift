@@ -86,6 +86,7 @@ struct Watch {
       Task { await listen(signals, supervision, supervisionContext, dispatcher, clients, terminal, logger) },
       Task { await draw(terminal, board, supervision, store) },
       Task { await health.ping() },
+      Task { await PriceWatch(pool: supervision.pool).run() },
     ]
     defer { for helper in helpers { helper.cancel() } }
     let end: Supervision.End

@@ -53,6 +53,14 @@ package struct JobSpec: Sendable, Hashable, Codable {
   }
 }
 
+extension JobSpec {
+  /// The zone whose price the user chose, if there was a choice. An instance may still be launched in another one.
+  package var preferredZone: String? {
+    get { metadata["zone"]?.string }
+    set { metadata["zone"] = newValue.map(JSONValue.string) }
+  }
+}
+
 /// When a job that lost its instance to its provider is launched again.
 package struct RecoveryRule: Sendable, Hashable, Codable {
   package enum Zones: String, Sendable, Hashable, CaseIterable, Codable {

@@ -4,8 +4,32 @@ package import JobModel
 package protocol SpotMarket: Provider {
   /// What the needs of the configuration can be met with now, with the prices of the past days.
   ///
-  /// - Parameter wish: a type and regions that were named; otherwise those of the configuration.
-  func market(_ wish: MarketWish) async throws(ProviderError) -> Market
+  /// Asked again within a few minutes it may answer from memory. A region that does not answer is named in the answer;
+  /// only if none does the call fails.
+  ///
+  /// - Parameters:
+  ///   - wish: a type and regions that were named; otherwise those of the configuration.
+  ///   - progress: told how many regions have answered. It must return at once.
+  func market(
+    _ wish: MarketWish, progress: @escaping @Sendable (MarketProgress) -> Void
+  ) async throws(ProviderError) -> Market
+}
+
+extension SpotMarket {
+  package func market(_ wish: MarketWish) async throws(ProviderError) -> Market {
+    try await market(wish, progress: { _ in })
+  }
+}
+
+/// How far the question for prices has come.
+package struct MarketProgress: Sendable, Hashable {
+  package var answered: Int
+  package var regions: Int
+
+  package init(answered: Int, regions: Int) {
+    self.answered = answered
+    self.regions = regions
+  }
 }
 
 /// An ability of providers whose prices change while an instance runs.
@@ -29,10 +53,18 @@ package struct Market: Sendable, Hashable {
   package var offers: [MarketOffer]
   /// Regions that did not answer, with what went wrong.
   package var failures: [String: String]
+  /// When the oldest of the answers was given; nil if nothing was asked.
+  package var askedAt: Timestamp?
+  /// How many instance types meet the needs too, but are so dear that their history was not asked for.
+  package var leftOut: Int
 
-  package init(offers: [MarketOffer], failures: [String: String] = [:]) {
+  package init(
+    offers: [MarketOffer], failures: [String: String] = [:], askedAt: Timestamp? = nil, leftOut: Int = 0
+  ) {
     self.offers = offers
     self.failures = failures
+    self.askedAt = askedAt
+    self.leftOut = leftOut
   }
 }
 

@@ -27,19 +27,26 @@ package actor SpotPrices {
     let question = Question(region: region, types: types.sorted(), span: span.components.seconds)
     let moment = now()
     if let known = cache[question], moment - known.at < freshness, moment >= known.at { return known.prices }
+    let all = try await history(types: question.types, region: region, from: moment - span)
+    cache[question] = (moment, all)
+    if cache.count > 200 { cache = cache.filter { moment - $0.value.at < freshness } }
+    return all
+  }
+  /// The prices of these types in a region: what held at `start`, and every change since. Always asked anew.
+  package nonisolated func history(
+    types: [String], region: String, from start: Timestamp
+  ) async throws(AWSError) -> [SpotPrice] {
     var all: [SpotPrice] = []
     // A request names at most this many types in one go, so that it stays small.
-    for start in stride(from: 0, to: question.types.count, by: 100) {
-      let part = Array(question.types[start..<min(start + 100, question.types.count)])
+    for first in stride(from: 0, to: types.count, by: 100) {
+      let part = Array(types[first..<min(first + 100, types.count)])
       let parameters =
         EC2Client.list("InstanceType", part) + EC2Client.list("ProductDescription", ["Linux/UNIX"])
-        + [("StartTime", (moment - span).iso8601())]
+        + [("StartTime", start.iso8601())]
       try await ec2.pages("DescribeSpotPriceHistory", region: region, parameters, size: 1000) { reply in
         all += reply.items("spotPriceHistorySet").compactMap { SpotPrice($0, region: region) }
       }
     }
-    cache[question] = (moment, all)
-    if cache.count > 200 { cache = cache.filter { moment - $0.value.at < freshness } }
     return all
   }
 }

@@ -9,6 +9,8 @@ package final class AWSProvider: Provider, SSHReachable, FileListing {
   package let settings: AWSProviderSettings
   package let ec2: EC2Client
   package let prices: SpotPrices
+  let priceTrack: PriceTrack
+  let marketCache: MarketCache
   let logger: Logger
   let now: @Sendable () -> Timestamp
   private let makeObjects: @Sendable (String) -> any ObjectStore
@@ -17,14 +19,18 @@ package final class AWSProvider: Provider, SSHReachable, FileListing {
   /// Until when the addresses hold that an instance was given last, by token.
   let renewals = Mutex<[String: Timestamp]>([:])
 
-  /// - Parameter objects: gives access to a bucket by its name.
+  /// - Parameters:
+  ///   - marketCache: where prices are kept for some minutes; nil for in this process only.
+  ///   - objects: gives access to a bucket by its name.
   package init(
     settings: AWSProviderSettings, client: AWSClient, logger: Logger, now: @escaping @Sendable () -> Timestamp,
-    objects: @escaping @Sendable (String) -> any ObjectStore
+    marketCache: MarketCache? = nil, objects: @escaping @Sendable (String) -> any ObjectStore
   ) {
     self.settings = settings
     ec2 = EC2Client(client)
     prices = SpotPrices(ec2: ec2, now: now)
+    priceTrack = PriceTrack(prices: prices, now: now)
+    self.marketCache = marketCache ?? MarketCache(folder: nil, now: now)
     images = ImageCatalog(client: client)
     self.logger = logger
     self.now = now
@@ -69,7 +75,8 @@ package final class AWSProvider: Provider, SSHReachable, FileListing {
     guard !types.isEmpty else { return [] }
     let found = try await pricesEverywhere(types: types, regions: regions)
     return LaunchPlanner.candidates(
-      found, types: types, regions: regions, maximum: settings.maximumPrice, avoid: zones, limit: settings.tries)
+      found, types: types, regions: regions, maximum: settings.maximumPrice, avoid: zones,
+      prefer: spec.preferredZone, limit: settings.tries)
   }
 
   /// The prices that hold now, of all regions side by side. A region that does not answer is left out if another one does.

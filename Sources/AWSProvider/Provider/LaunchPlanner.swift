@@ -5,10 +5,11 @@ package enum LaunchPlanner {
   /// The offers that a job may take, the best first.
   ///
   /// Types and regions that were named keep their order of preference only where prices are equal; what a person chose for the job
-  /// itself (`spec`) leaves nothing else. A zone that took an instance of the job back comes last.
+  /// itself (`spec`) leaves nothing else. A zone that took an instance of the job back comes last; the zone that was
+  /// chosen by its price comes first, unless it did.
   package static func candidates(
     _ prices: [SpotPrice], types: [String], regions: [String], maximum: HourlyPrice?, avoid zones: Set<String> = [],
-    limit: Int
+    prefer chosen: String? = nil, limit: Int
   ) -> [LaunchPlan.Candidate] {
     let typeRank = Dictionary(types.enumerated().map { ($1, $0) }, uniquingKeysWith: min)
     let regionRank = Dictionary(regions.enumerated().map { ($1, $0) }, uniquingKeysWith: min)
@@ -21,6 +22,7 @@ package enum LaunchPlanner {
     let sorted = usable.sorted { left, right in
       let isLeftAvoided = zones.contains(left.zone)
       if isLeftAvoided != zones.contains(right.zone) { return !isLeftAvoided }
+      if left.zone != right.zone, left.zone == chosen || right.zone == chosen { return left.zone == chosen }
       if left.price != right.price { return left.price < right.price }
       let (a, b) = (typeRank[left.type] ?? .max, typeRank[right.type] ?? .max)
       if a != b { return a < b }
