@@ -33,9 +33,10 @@ extension CommandContext {
       let client = AWSClient(
         settings: settings, http: http, credentials: CredentialSource(chain, now: { clock.now() }),
         clock: AWSClock(now: { clock.now() }, sleep: { try await clock.sleep(until: $0) }))
+      let storage = S3Client(client)
       return AWSProvider(
         settings: awsProviderSettings(region: settings.region), client: client, logger: logger, now: { clock.now() },
-        marketCache: marketCache, objects: { S3Objects(client: client, bucket: $0, region: settings.region) })
+        marketCache: marketCache, objects: { S3Bucket($0, storage) })
     } catch {
       return UnusableProvider(name: .aws, billing: .ec2Spot, error: ProviderError(error))
     }

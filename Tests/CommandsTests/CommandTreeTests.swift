@@ -33,7 +33,8 @@ struct CommandTreeTests {
         "notify ack", "notify explain", "notify firing", "notify list", "notify log", "notify queue", "notify resend",
         "notify silence",
         "notify silences",
-        "notify test", "notify unsilence", "prices", "restore", "resync", "run", "status", "terminate", "verify",
+        "notify test", "notify unsilence", "prices", "reconcile", "restore", "resync", "run", "status", "terminate",
+        "verify",
         "watch",
       ])
   }

@@ -139,21 +139,6 @@ package final class AWSClient: Sendable {
     return (url, end)
   }
 
-  /// The same for as long as the credentials allow, at most `lifetime`; and when it ends.
-  func presignLongest(
-    _ request: AWSRequest, service: AWSService, region: String, lifetime: Duration
-  ) async throws(AWSError) -> (url: Secret, until: Timestamp) {
-    let credentials = try await supplier.credentials()
-    let now = clock.now() + ahead.withLock { $0 }
-    let left = credentials.expiration.map { min(lifetime, $0 - now) } ?? lifetime
-    guard left >= .seconds(1) else {
-      throw AWSError(.credentials, "The credentials (\(credentials.source)) have ended", remedy: "Renew them.")
-    }
-    let url = SigV4(credentials: credentials, region: region, service: service.name)
-      .presign(request, at: now, lifetime: left)
-    return (url, now + left)
-  }
-
   private struct Attempt {
     var result: Result<HTTPResponse, AWSError>
     /// How much later the service's clock is.

@@ -29,6 +29,9 @@ extension AWSProvider {
       heartbeatInterval: settings.heartbeatInterval, controlInterval: settings.controlInterval, notices: .ec2,
       metadata: ChannelSettings.ec2Metadata, hasRole: settings.profile != nil, region: candidate.region)
     channel.lastCopyLimit = settings.sync.finalLimit
+    channel.endLimit = settings.grace + settings.sync.finalLimit + .seconds(600)
+    // Without the right to list the bucket S3 would answer a missing order like one that may not be read.
+    try await store.write(BucketKeys.control(request.job, request.attempt), [])
     if sync != nil { channel.remote = try await remoteConfiguration(request, candidate, store) }
     let job = BootstrapJob(
       request: request, inputs: try await inputs(request, store), limits: limits,
