@@ -4,27 +4,42 @@ internal import JobStore
 
 package struct ImportCommand: AsyncParsableCommand {
   package static let configuration = CommandConfiguration(
-    commandName: "import", abstract: "Take over jobs from a database of the Python tool",
+    commandName: "import",
+    abstract: "Take over jobs from the Python tool, or from what a cloud remembers",
     discussion: """
-      Jobs that are here already are passed over; the file is only read.
+      Jobs that are here already are passed over; the file is only read. --from-tags rebuilds a database that was lost, from the
+      tags of instances and from what lies in the bucket: jobs, latest attempts, times, and how they ended.
 
-      Example:
+      Examples:
         cloudjobs import ~/old/cloud_jobs.db --timezone +01:00
+        cloudjobs import --from-tags --s3-bucket my-bucket
       """)
 
   @OptionGroup package var global: GlobalOptions
   @OptionGroup package var output: OutputOptions
 
   @Argument(help: "A cloud_jobs.db of the Python tool.", completion: .file())
-  var file: String
+  var file: String?
+
+  @Flag(help: "Take over the jobs that the clouds remember.")
+  var fromTags = false
+
+  @Option(help: "The bucket in which they are remembered. (default: aws.s3_bucket)")
+  var s3Bucket: String?
 
   @Option(help: ArgumentHelp("The zone of its times. (default: this machine's)", valueName: "+HH:MM"))
   var timezone: String?
 
   package init() {}
 
+  package func validate() throws {
+    if (file == nil) != fromTags { throw ValidationError("name a file, or give --from-tags") }
+    if s3Bucket != nil, !fromTags { throw ValidationError("--s3-bucket goes with --from-tags") }
+  }
+
   package func run() async throws {
     let context = try CommandContext.make(global, format: output.format)
+    guard let file else { return try await rebuild(context) }
     let offset = try timezone.map(Self.offset)
     let source = context.absolute(file)
     // Before the database is opened, which would make one.
@@ -45,6 +60,19 @@ package struct ImportCommand: AsyncParsableCommand {
     case .text:
       for warning in report.warnings { context.console.note(printable(warning)) }
       context.console.out("\(report.imported.count) jobs imported, \(report.skipped.count) were here already")
+    }
+  }
+
+  /// Takes over what the clouds remember.
+  private func rebuild(_ context: CommandContext) async throws {
+    let store = try await context.openForWriting()
+    do {
+      let report = try await RememberedJobs.take(into: store, context, bucket: s3Bucket, jobs: nil)
+      await store.close()
+      RememberedJobs.show(report, context)
+    } catch {
+      await store.close()
+      throw error
     }
   }
 

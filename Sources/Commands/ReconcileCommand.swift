@@ -27,6 +27,9 @@ package struct ReconcileCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("End this orphaned instance too; may be repeated.", valueName: "instance"))
   var terminate: [String] = []
 
+  @Option(help: ArgumentHelp("Take the job of this orphaned instance over; may be repeated.", valueName: "instance"))
+  var adopt: [String] = []
+
   @Option(help: ArgumentHelp("How long to wait for what was interrupted.", valueName: "duration"))
   var timeout = "2m"
 
@@ -36,7 +39,9 @@ package struct ReconcileCommand: AsyncParsableCommand {
     if DurationText.parse(timeout) == nil {
       throw ValidationError("--timeout takes a duration such as 90s, not '\(timeout)'")
     }
-    if dryRun, !terminate.isEmpty { throw ValidationError("--dry-run and --terminate exclude each other") }
+    if dryRun, !terminate.isEmpty || !adopt.isEmpty {
+      throw ValidationError("--dry-run excludes --terminate and --adopt")
+    }
   }
 
   package func run() async throws {
@@ -57,6 +62,7 @@ package struct ReconcileCommand: AsyncParsableCommand {
     let reconciler = Reconciler(store: store, providers: context.providers(), logger: context.logger)
     var report = try await reconciler.run(endsLeaked: !dryRun && context.endsLeaked)
     if !terminate.isEmpty { try await endOrphans(&report, reconciler) }
+    if !adopt.isEmpty { try await adoptOrphans(&report, context, store) }
     switch context.format {
     case .json: context.console.out(JSONText.pretty(Fleet.document(report, dryRun: dryRun)))
     case .text: Fleet.show(report, context.console)
@@ -69,6 +75,36 @@ package struct ReconcileCommand: AsyncParsableCommand {
       throw CommandError(
         .tryAgain,
         "not settled within \(timeout): \(open.map(\.rawValue).joined(separator: ", ")). Run it again, or watch")
+    }
+  }
+
+  private func adoptOrphans(
+    _ report: inout Reconciler.Report, _ context: CommandContext, _ store: any Store
+  ) async throws {
+    for id in adopt {
+      guard let index = report.findings.firstIndex(where: { $0.member.instance.id == id }) else {
+        throw CommandError(
+          .noInput, "no instance \(printable(id)) with the program's tags runs in the configured regions")
+      }
+      let member = report.findings[index].member
+      switch report.findings[index].verdict {
+      case .orphan, .foreign: break
+      case .known, .launching, .leaked:
+        throw CommandError(.usage, "instance \(printable(id)) is no orphan: this database has its job")
+      }
+      guard let job = member.job else {
+        throw CommandError(
+          .badData,
+          "the tags of instance \(printable(id)) name no job. End it: cloudjobs reconcile --terminate \(printable(id))")
+      }
+      let taken = try await RememberedJobs.take(into: store, context, bucket: member.bucket, jobs: [job])
+      guard taken.imported.contains(job) else {
+        throw CommandError(
+          .noInput,
+          "nothing is remembered of job \(job) in the bucket \(printable(member.bucket ?? "-")), so it can't be taken over"
+        )
+      }
+      report.findings[index].verdict = .known
     }
   }
 

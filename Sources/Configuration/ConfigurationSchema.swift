@@ -303,6 +303,9 @@ package enum ConfigurationSchema {
     duration(
       "group_wait", .zero, .zero...hours(1), "How long the first of several alerts waits for the others."),
     Schema.Field(
+      "group_by", .list(.text(.choice(["job", "name", "provider", "rule"])), atLeast: 0), standard: .array([]),
+      "Alerts that are due together and agree in all of these are sent as one message; give `group_wait` some seconds."),
+    Schema.Field(
       "digest_over", .integer(0...10_000), standard: .integer(20),
       "More than this many alerts that are due on a channel are sent as one message; 0 never."),
     Schema.Field(

@@ -124,6 +124,7 @@ package struct Settings: Sendable, Equatable {
     package var spendRate: HourlyPrice?
     package var overrides: [AlertPolicy.Override]
     package var groupWait: Duration
+    package var groupBy: [String]
     package var digestOver: Int
     package var repeatAfter: Duration?
     package var quietHours: [QuietHours]
@@ -157,6 +158,7 @@ extension Settings {
   package var deliveryRules: DeliveryRules {
     var rules = DeliveryRules()
     rules.groupWait = alerts.groupWait
+    rules.groupBy = alerts.groupBy
     rules.digestOver = alerts.digestOver
     rules.repeatAfter = alerts.repeatAfter
     rules.quietHours = alerts.quietHours

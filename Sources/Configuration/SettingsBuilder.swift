@@ -113,6 +113,7 @@ struct SettingsBuilder {
         ? nil : read("alerts.spend_rate", .zero, ValueReader.price),
       overrides: list("alerts.overrides") { .value(Self.override($0)) },
       groupWait: duration("alerts.group_wait"),
+      groupBy: list("alerts.group_by") { ValueReader.text($0, .line) },
       digestOver: read("alerts.digest_over", 20) { ValueReader.integer($0, 0...Int.max) },
       repeatAfter: layers.entries["alerts.repeat_after"] == nil ? nil : duration("alerts.repeat_after"),
       quietHours: quietHours(),

@@ -21,10 +21,17 @@ package enum AlertDigest {
     if alerts.count > named.count {
       facts.append(Alert.Fact("More", "\(alerts.count - named.count) are not named here"))
     }
+    // What all of them are about.
+    let shared = alerts.dropFirst().reduce(alerts[0].labels) { common, alert in
+      common.filter { alert.labels[$0.key] == $0.value }
+    }
+    let about =
+      shared["name"].map { name in " about \(name)\(shared["job"].map { " (\($0))" } ?? "")" }
+      ?? shared["provider"].map { " about \($0)" } ?? ""
     return Alert(
       id: "digest-\(alerts[0].id)-\(alerts.count)", rule: .digest, severity: severity, at: now, job: nil,
-      title: "\(alerts.count) alerts: \(kinds.prefix(4).joined(separator: ", "))", facts: facts,
+      title: "\(alerts.count) alerts\(about): \(kinds.prefix(4).joined(separator: ", "))", facts: facts,
       nextCommand: "cloudjobs notify list", channels: [channel],
-      labels: ["rule": AlertRule.digest.rawValue, "severity": severity.rawValue])
+      labels: shared.merging(["rule": AlertRule.digest.rawValue, "severity": severity.rawValue]) { $1 })
   }
 }

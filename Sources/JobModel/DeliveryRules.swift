@@ -3,6 +3,8 @@ package struct DeliveryRules: Sendable, Hashable {
   package var quietHours: [QuietHours] = []
   /// How long the first of several alerts waits for the others.
   package var groupWait: Duration = .zero
+  /// Alerts that are due together and agree in these labels are one message; empty for each its own.
+  package var groupBy: [String] = []
   /// More than this many alerts that are due on a channel become one message; 0 never.
   package var digestOver: Int = 20
   /// After how long an alert that still fires is told again; nil never.
@@ -22,6 +24,26 @@ package struct DeliveryRules: Sendable, Hashable {
       self.until = until
       self.why = why
     }
+  }
+
+  /// What is due, as it is sent: the messages in order, each with what it tells of.
+  ///
+  /// - Parameter takesDigests: whether the channel takes many alerts as one; others need each of them.
+  package func messages<Item>(_ due: [Item], takesDigests: Bool, alert: (Item) -> Alert) -> [[Item]] {
+    guard takesDigests else { return due.map { [$0] } }
+    if digestOver > 0, due.count > digestOver { return [due] }
+    guard !groupBy.isEmpty else { return due.map { [$0] } }
+    var order: [[String]] = []
+    var groups: [[String]: [Item]] = [:]
+    for (index, item) in due.enumerated() {
+      let labels = alert(item).labels
+      let values = groupBy.map { labels[$0] ?? "" }
+      // What has none of the labels belongs to nothing.
+      let key = values.allSatisfy(\.isEmpty) ? ["", String(index)] + values : values
+      if groups[key] == nil { order.append(key) }
+      groups[key, default: []].append(item)
+    }
+    return order.compactMap { groups[$0] }
   }
 
   /// Why an alert is kept back at `now`, or nil if it may go. The end of what was told is always told.

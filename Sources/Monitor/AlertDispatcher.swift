@@ -226,25 +226,28 @@ package actor AlertDispatcher {
 
   /// Pushes one after the other, up to the first that is to be tried again: the channel has a problem, not the message.
   private func send(_ deliveries: [Delivery], through name: String) async {
-    if rules.digestOver > 0, deliveries.count > rules.digestOver, channels[name]?.takesDigests == true {
-      return await sendTogether(deliveries, through: name)
-    }
+    let messages = rules.messages(deliveries, takesDigests: channels[name]?.takesDigests == true) { $0.alert }
     var isOpen = true
-    for delivery in deliveries {
+    for message in messages {
       if isOpen, states.waitForToken(name, channels[name]?.limit, at: time()) != nil { isOpen = false }
       if isOpen, !isClosing, !Task.isCancelled, unsettled.isEmpty {
-        let (outcome, wish) = await push(delivery, through: name)
-        isOpen = states.note(outcome, wish: wish, through: name)
-        await record(outcome, of: delivery)
+        if message.count > 1 {
+          isOpen = await sendTogether(message, through: name)
+        } else {
+          let (outcome, wish) = await push(message[0], through: name)
+          isOpen = states.note(outcome, wish: wish, through: name)
+          await record(outcome, of: message[0])
+        }
       }
-      guard unsettled[delivery.id] == nil else { continue }
-      inHand.remove(delivery.id)
-      endedMeanwhile.insert(delivery.id)
+      for delivery in message where unsettled[delivery.id] == nil {
+        inHand.remove(delivery.id)
+        endedMeanwhile.insert(delivery.id)
+      }
     }
   }
 
-  /// Pushes many alerts as one message. What becomes of it becomes of each.
-  private func sendTogether(_ deliveries: [Delivery], through name: String) async {
+  /// Pushes many alerts as one message. What becomes of it becomes of each. False if the channel has a problem.
+  private func sendTogether(_ deliveries: [Delivery], through name: String) async -> Bool {
     let digest = AlertDigest.alert(deliveries.map(\.alert), at: time(), channel: name)
     // The same for every try of the same alerts.
     let ids = "\(deliveries.first?.id ?? 0)-\(deliveries.last?.id ?? 0)-\(deliveries.count)"
@@ -252,7 +255,7 @@ package actor AlertDispatcher {
     var carrier = first
     carrier.alert = digest
     let (outcome, wish) = await push(carrier, through: name, id: "msg_digest-" + WebhookFormat.id("\(ids)-\(name)"))
-    _ = states.note(outcome, wish: wish, through: name)
+    let isOpen = states.note(outcome, wish: wish, through: name)
     for delivery in deliveries {
       var each = outcome
       each.delivery = delivery.id
@@ -265,10 +268,7 @@ package actor AlertDispatcher {
       ])
     settleAt = min(settleAt, outcome.at)
     _ = await settle(outcome.at)
-    for delivery in deliveries where unsettled[delivery.id] == nil {
-      inHand.remove(delivery.id)
-      endedMeanwhile.insert(delivery.id)
-    }
+    return isOpen
   }
 
   private func push(

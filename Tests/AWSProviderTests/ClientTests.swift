@@ -187,8 +187,14 @@ struct ClientTests {
     #expect(limiter.report(at: TestTime.start + .seconds(300)).isQuiet)
   }
 
-  private struct Question: Encodable { var SecretId: String }
-  private struct Reply: Decodable, Sendable { var SecretString: String }
+  private struct Question: Encodable {
+    var secretID: String
+    enum CodingKeys: String, CodingKey { case secretID = "SecretId" }
+  }
+  private struct Reply: Decodable, Sendable {
+    var secretString: String
+    enum CodingKeys: String, CodingKey { case secretString = "SecretString" }
+  }
 
   @Test("the JSON protocol")
   func json() async throws {
@@ -203,9 +209,9 @@ struct ClientTests {
         credentials: StaticCredentials(TestTime.credentials), clock: TestTime().clock)
       func ask() async throws(AWSError) -> Reply {
         try await client.callJSON(
-          .secretsManager, target: "secretsmanager.GetSecretValue", body: Question(SecretId: "a"), options: .once)
+          .secretsManager, target: "secretsmanager.GetSecretValue", body: Question(secretID: "a"), options: .once)
       }
-      #expect(try await ask().SecretString == "s")
+      #expect(try await ask().secretString == "s")
       let record = try #require(try server.records().first)
       #expect(record["body"] as? String == #"{"SecretId":"a"}"#)
       #expect((record["headers"] as? [[String]])?.contains(["X-Amz-Target", "secretsmanager.GetSecretValue"]) == true)

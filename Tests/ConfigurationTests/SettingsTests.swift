@@ -202,7 +202,12 @@ import Testing
       case .list(.integer, _): text = "7, 70"
       case .list(.money, _): text = "[1.5, 2]"
       case .list(.object, _): text = #"[{"match":{"job":"a*"}}]"#
-      case .list: text = path.hasSuffix("channels") ? "[]" : path.hasSuffix("hours") ? "22:00-07:00" : "one, two"
+      case .list:
+        text =
+          path.hasSuffix("channels")
+          ? "[]"
+          : path.hasSuffix("hours")
+            ? "22:00-07:00" : path.hasSuffix("group_by") ? "job, rule" : "one, two"
       case .text(let rule):
         text = rule.choices?.first { $0 != field.standard?.string } ?? (path.hasSuffix("url") ? "https://h/x" : "word")
       default:

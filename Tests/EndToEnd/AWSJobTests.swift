@@ -172,6 +172,47 @@ struct AWSJobTests {
     }
   }
 
+  @Test("A database that was lost is rebuilt from tags and bucket, and an older copy of it finds its orphans")
+  func lostDatabase() async throws {
+    try await run { cloud in
+      try cloud.place.calculation("short", "echo done >done.txt")
+      try cloud.place.calculation("endless", "while sleep 0.2; do date >>log; done")
+      let short = try await cloud.run("short", "--name", "größer", "--budget", "5")
+      #expect(try await cloud.cloudjobs("watch", "--until-idle", "--plain").code == 0)
+      #expect(try await cloud.cloudjobs("backup", "old.db").code == 0)
+      let endless = try await cloud.run("endless")
+      // An older copy knows nothing of the second job; its name tells that the instance is its own.
+      let old = ["--db", "old.db"]
+      let report = try await cloud.place.cloudjobs(["reconcile", "--dry-run"] + old, environment: cloud.environment)
+      #expect(report.code == 0 && report.output.contains("orphan: this database has no such job"), "\(report)")
+      let instance = try #require(try await cloud.aws.state().instances.first { $0.state != "terminated" }).id
+      let adopted = try await cloud.place.cloudjobs(
+        ["reconcile", "--adopt", instance] + old, environment: cloud.environment)
+      #expect(adopted.code == 0, "\(adopted)")
+      let listed = try await cloud.place.cloudjobs(["list"] + old, environment: cloud.environment)
+      #expect(listed.output.contains(endless), "\(listed)")
+      // A new database knows nothing at all, and the instance is a stranger's.
+      let new = ["--db", "new.db"]
+      let rebuilt = try await cloud.place.cloudjobs(
+        ["import", "--from-tags", "--s3-bucket", "my-bucket"] + new, environment: cloud.environment)
+      #expect(rebuilt.code == 0 && rebuilt.output.contains("2 jobs imported, 0 were here already"), "\(rebuilt)")
+      let again = try await cloud.place.cloudjobs(
+        ["import", "--from-tags", "--s3-bucket", "my-bucket"] + new, environment: cloud.environment)
+      #expect(again.output.contains("0 jobs imported, 2 were here already"), "\(again)")
+      let table = try await cloud.place.cloudjobs(["list", "--detailed"] + new, environment: cloud.environment)
+      #expect(
+        table.output.contains("\(short)     | completed   | AWS") && table.output.contains("Name: größer"), "\(table)")
+      #expect(table.output.contains("Budget: $5.00"), "\(table)")
+      // What was rebuilt is looked after as before.
+      let ended = try await cloud.place.cloudjobs(
+        ["terminate", endless, "--force"] + new, environment: cloud.environment)
+      #expect(ended.code == 0, "\(ended)")
+      #expect(try await cloud.isGone())
+      let clean = try await cloud.place.cloudjobs(["reconcile"] + new, environment: cloud.environment)
+      #expect(clean.output.contains("No instance with the program's tags runs"), "\(clean)")
+    }
+  }
+
   @Test("A preempted job saves what it has, and goes on from there on another instance")
   func preempted() async throws {
     try await run { cloud in

@@ -139,10 +139,31 @@ struct AlertLifeTests {
     let messages = await ground.channel.messages.dropFirst(before)
     #expect(messages.count <= 6, "\(messages.count)")
     #expect(messages.first?.alert.rule == .digest)
-    #expect(messages.first?.alert.title.contains("alerts: ") == true)
+    #expect(messages.first?.alert.title.contains(" alerts about ") == true)
     #expect(messages.allSatisfy { $0.alert.facts.count <= 40 && !$0.id.contains(".") })
     #expect(try await ground.store.deliveries(DeliveryQuery(states: [.delivered], channel: "ops")).count == 2500)
     #expect(await single.messages.count == 50)
+  }
+
+  @Test("Alerts of one job that are due together are one message, where that is wanted and the channel can")
+  func groupsOfOneJob() async throws {
+    let ground = Ground()
+    let single = RecordingNotifier("single", takesDigests: false)
+    let dispatcher = ground.dispatcher([ground.channel, single]) {
+      $0.groupBy = ["job"]
+      $0.groupWait = .seconds(5)
+    }
+    var alerts = (0..<6).map { alert("a\($0)", ground, channels: ["ops", "single"]) }
+    for index in alerts.indices {
+      alerts[index].labels = index == 5 ? [:] : ["job": "j\(index % 2)", "name": "n\(index % 2)"]
+    }
+    try await ground.store.raise(alerts, at: ground.clock.now())
+    await pass(.seconds(10), ground, dispatcher)
+    let messages = await ground.channel.messages.map(\.alert)
+    #expect(messages.map(\.rule) == [.digest, .digest, alerts[5].rule])
+    #expect(messages[0].title.hasPrefix("3 alerts about n0 (j0): ") && messages[0].labels["job"] == "j0")
+    #expect(await single.messages.count == 6)
+    #expect(try await ground.store.deliveries(DeliveryQuery(states: [.delivered])).count == 12)
   }
 
   @Test("A limited channel gets its share and the rest together")

@@ -26,6 +26,7 @@ extension AWSProvider {
         return .refused(.capacity, "no spot offer fits the job; see cloudjobs prices")
       }
       journal = LaunchJournal(plan: LaunchPlan(token: request.token, candidates: candidates))
+      try await remember(request, store)
     }
     while var entry = journal, let candidate = entry.plan.current {
       let order: LaunchOrder
@@ -87,7 +88,7 @@ extension AWSProvider {
     try await journal(request.job, request.attempt, store)
   }
 
-  private func journal(
+  func journal(
     _ job: JobID, _ attempt: Int, _ store: any ObjectStore
   ) async throws(AWSError) -> LaunchJournal? {
     let key = BucketKeys.plan(job, attempt)

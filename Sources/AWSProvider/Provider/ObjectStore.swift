@@ -55,8 +55,16 @@ package enum BucketKeys {
   package static func beacon(_ token: String) -> String { "\(beacons)\(token).json" }
   package static func inputs(_ job: JobID) -> String { "\(job)/input/" }
   package static func manifest(_ job: JobID) -> String { "\(job)/input.json" }
-  /// The job's spec and times, from which a lost database is rebuilt.
-  package static func job(_ job: JobID) -> String { "\(job)/job.json" }
+  /// All records of jobs lie under one prefix too, from which a lost database is rebuilt.
+  package static let jobs = "_cloudjobs/jobs/"
+  package static func job(_ job: JobID) -> String { "\(jobs)\(job).json" }
+  package static func attempts(_ job: JobID) -> String { "\(job)/attempts/" }
+  /// The number of the attempt whose plan a key holds, or nil for another object.
+  package static func attempt(_ key: String, of job: JobID) -> Int? {
+    let prefix = attempts(job)
+    guard key.hasPrefix(prefix), key.hasSuffix(".json") else { return nil }
+    return Int(key.dropFirst(prefix.count).dropLast(5))
+  }
   package static func plan(_ job: JobID, _ attempt: Int) -> String { "\(job)/attempts/\(attempt).json" }
   package static func bundle(_ job: JobID, _ attempt: Int) -> String { "\(job)/attempts/\(attempt).bundle" }
   package static func control(_ job: JobID, _ attempt: Int) -> String { "\(job)/attempts/\(attempt).control" }
