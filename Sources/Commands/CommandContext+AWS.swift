@@ -93,6 +93,8 @@ extension CommandContext {
     result.rcloneConfigSecret = aws.string("rclone_config_secret")
     result.rcloneConfigFile = aws.string("rclone_config_file").map(absolute) ?? rcloneConfigFile
     result.diskGigabytes = aws.integer("disk_gb")
+    result.excludedInputs = aws.strings("exclude_patterns")
+    result.skippedInputs = Set(databaseFiles)
     result.maximumPrice = aws["max_price_per_hour"].flatMap { value in
       value.string.flatMap { HourlyPrice($0) } ?? value.double.flatMap { HourlyPrice(dollars: $0) }
     }

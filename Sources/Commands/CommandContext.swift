@@ -204,6 +204,15 @@ package struct CommandContext: Sendable {
 
   private static func remoteName(_ text: String) -> String { text.hasSuffix(":") ? String(text.dropLast()) : text }
 
+  /// Somebody who runs the folder that holds the database means its inputs, not the database, nor a link to it.
+  var databaseFiles: [String] {
+    let folder = LexicalPath.folder(of: databasePath)
+    let entry = LexicalPath.absolute(
+      LexicalPath.name(of: databasePath), in: LexicalPath.physical(folder) ?? folder, home: nil)
+    let files = Set([entry, LexicalPath.physical(databasePath) ?? entry]).sorted()
+    return files.flatMap { file in ["", "-wal", "-shm", ".lock"].map { file + $0 } }
+  }
+
   private func localProvider() -> LocalProvider {
     let local = settings.local
     var settings = LocalSettings(
@@ -214,12 +223,7 @@ package struct CommandContext: Sendable {
     settings.ssh = local.sshHost.map { host in
       LocalSettings.SSH(host: host, port: local.sshPort, hostKeyFile: absolute(local.sshHostKey))
     }
-    // Somebody who runs the folder that holds the database means its inputs, not the database, nor a link to it.
-    let folder = LexicalPath.folder(of: databasePath)
-    let entry = LexicalPath.absolute(
-      LexicalPath.name(of: databasePath), in: LexicalPath.physical(folder) ?? folder, home: nil)
-    let files = Set([entry, LexicalPath.physical(databasePath) ?? entry]).sorted()
-    settings.skipped = files.flatMap { file in ["", "-wal", "-shm", ".lock"].map { file + $0 } }
+    settings.skipped = databaseFiles
     return LocalProvider(settings: settings)
   }
 

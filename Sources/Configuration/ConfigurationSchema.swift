@@ -60,6 +60,10 @@ package enum ConfigurationSchema {
         "rclone_config_file", .text(.path),
         "The rclone.conf on this machine that instances get where no secret is named; otherwise rclone's own."),
       Schema.Field("profile", .text(.line), "The profile of the AWS credentials."),
+      Schema.Field(
+        "exclude_patterns", .list(.text(.line), atLeast: 0),
+        "Shell patterns of inputs that are not staged: without a `/` for names, with one for the path within the folder."
+      ),
       Schema.Field("disk_gb", .integer(1...16_384), "The size of the root disk in GiB; otherwise the image's."),
       Schema.Field(
         "leaked", .text(.choice(["terminate", "alert"])),

@@ -16,12 +16,15 @@ package struct StagingProgress: Sendable, Hashable {
   package var bytes: Int64
   package var totalFiles: Int
   package var totalBytes: Int64
+  /// How fast bytes go out, over the last seconds; nil while that can't be said.
+  package var bytesPerSecond: Double?
 
-  package init(files: Int, bytes: Int64, totalFiles: Int, totalBytes: Int64) {
+  package init(files: Int, bytes: Int64, totalFiles: Int, totalBytes: Int64, bytesPerSecond: Double? = nil) {
     self.files = files
     self.bytes = bytes
     self.totalFiles = totalFiles
     self.totalBytes = totalBytes
+    self.bytesPerSecond = bytesPerSecond
   }
 }
 

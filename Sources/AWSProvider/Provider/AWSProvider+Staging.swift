@@ -27,34 +27,13 @@ extension AWSProvider: InputStaging {
     guard let bucket = spec.s3Bucket else {
       throw ProviderError(.notConfigured, "no bucket is named for the inputs", remedy: "Give --s3-bucket")
     }
-    do throws(AWSError) {
-      let store = objects(bucket)
-      var entries: [InputManifest.Entry] = []
-      var count = FileCount(files: 0, bytes: 0)
-      let files = FileManager.default
-      let names = (try? files.subpathsOfDirectory(atPath: spec.directory)) ?? []
-      for name in names.sorted() {
-        let path = spec.directory + "/" + name
-        guard let facts = try? files.attributesOfItem(atPath: path), let mode = facts[.posixPermissions] as? NSNumber
-        else { continue }
-        switch facts[.type] as? FileAttributeType {
-        case .typeDirectory?:
-          entries.append(.init(path: name, mode: mode.uint16Value, isFolder: true))
-        case .typeRegular?:
-          let bytes = Array(files.contents(atPath: path) ?? Data())
-          try await store.write(BucketKeys.inputs(job) + name, bytes)
-          entries.append(
-            .init(
-              path: name, mode: mode.uint16Value, size: Int64(bytes.count), sha256: SHA256Digest(of: bytes).hex))
-          count.files += 1
-          count.bytes += Int64(bytes.count)
-          progress(
-            StagingProgress(files: count.files, bytes: count.bytes, totalFiles: names.count, totalBytes: count.bytes))
-        default: continue
-        }
-      }
-      try await store.write(BucketKeys.manifest(job), Self.json(InputManifest(entries: entries)))
-      return StagedFolder(place: "s3://\(bucket)/\(BucketKeys.inputs(job))", count: count, sent: count)
+    let options = Staging.Options(exclude: settings.excludedInputs, skipped: settings.skippedInputs)
+    do throws(StagingError) {
+      let staged = try await Staging(S3Client(ec2.client), bucket: bucket)
+        .stage(job, folder: spec.directory, options: options, progress: progress)
+      return StagedFolder(
+        place: "s3://\(bucket)/\(BucketKeys.inputs(job))", count: staged.count, sent: staged.sent,
+        notices: staged.notices)
     } catch {
       throw ProviderError(error)
     }
@@ -85,5 +64,21 @@ extension AWSProvider: InputStaging {
       }
     }
     return inputs
+  }
+}
+
+extension ProviderError {
+  init(_ error: StagingError) {
+    if let cause = error.cause {
+      self.init(cause)
+      return
+    }
+    let code: Code =
+      switch error.code {
+      case .unreadable: .notPermitted
+      case .changed, .name, .link, .tooLarge: .invalid
+      case .service, .cancelled: .unavailable
+      }
+    self.init(code, error.message, remedy: error.remedy)
   }
 }

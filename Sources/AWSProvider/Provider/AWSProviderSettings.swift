@@ -20,6 +20,10 @@ package struct AWSProviderSettings: Sendable, Hashable {
   /// The file with rclone's configuration on this machine, sent sealed where no secret is named.
   package var rcloneConfigFile: String?
   package var diskGigabytes: Int?
+  /// Shell patterns of files that are not staged.
+  package var excludedInputs: [String] = []
+  /// Paths without links in them that are no inputs: the database, for instance.
+  package var skippedInputs: Set<String> = []
   package var maximumPrice: HourlyPrice?
   package var sync = SyncSettings()
   package var heartbeatInterval: Duration = .seconds(15)

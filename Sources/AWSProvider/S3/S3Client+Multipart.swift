@@ -66,7 +66,14 @@ extension S3Client {
       var request = S3Request(.get, "ListMultipartUploads", bucket, nil)
       request.query = [.init("uploads", ""), .init("prefix", prefix), .init("encoding-type", "url")]
       if let marker { request.query += [.init("key-marker", marker.key), .init("upload-id-marker", marker.id)] }
-      let node = try await xml(request)
+      let node: XMLNode
+      do throws(AWSError) {
+        node = try await xml(request)
+      } catch {
+        // Amazon lists none; rclone says that there are none.
+        if error.serviceCode == "NoSuchUpload" { return uploads }
+        throw error
+      }
       let isEncoded = node.text("EncodingType") == "url"
       func text(_ node: XMLNode, _ name: String) -> String? {
         node.text(name).flatMap { isEncoded ? S3Reply.decoded($0) : $0 }
