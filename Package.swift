@@ -124,7 +124,7 @@ let package = Package(
     .executableTarget(
       name: "benchmarks",
       dependencies: [
-        "JobModel", "JobStore", "ProviderKit", "Notifiers", "Transport", "Monitor", log,
+        "JobModel", "JobStore", "ProviderKit", "AWSProvider", "Notifiers", "Transport", "Monitor", log,
         .product(name: "GRDBSQLite", package: "GRDB.swift"),
       ],
       path: "Benchmarks/Program"),

@@ -11,6 +11,8 @@ let usage = """
          benchmarks alert PATH ALERTS
          benchmarks raise PATH ALERTS CHANNEL,… SECONDS firing|ended
          benchmarks mail PORT
+         benchmarks fleet FLEET PATH FOLDER
+         benchmarks sweep FLEET EC2 S3
   """
 
 func number(_ text: String) throws -> Int {
@@ -41,6 +43,11 @@ do {
       ends: arguments[5] == "ended")
   case ("mail", 2):
     measured = try await MailBenchmark.run(port: number(arguments[1]))
+  case ("fleet", 4):
+    measured = try await FleetBenchmark.run(Fleet(path: arguments[1]), path: arguments[2], folder: arguments[3])
+  case ("sweep", 4):
+    measured = try await SweepBenchmark.run(
+      Fleet(path: arguments[1]), ec2: arguments[2], s3: arguments[3])
   default:
     throw BenchmarkError(usage)
   }

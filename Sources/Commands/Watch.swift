@@ -87,6 +87,7 @@ struct Watch {
       Task { await draw(terminal, board, supervision, store) },
       Task { await health.ping() },
       Task { await PriceWatch(pool: supervision.pool).run() },
+      Task { await ThrottleWatch(context: supervisionContext).run() },
     ]
     defer { for helper in helpers { helper.cancel() } }
     let end: Supervision.End
@@ -229,7 +230,8 @@ struct Watch {
       let screen = WatchScreen(
         header: .init(
           database: context.databasePath, host: context.hostName, pid: context.processID,
-          trouble: await supervision.pool.storeTrouble?.message, undelivered: undelivered),
+          trouble: await supervision.pool.storeTrouble?.message, undelivered: undelivered,
+          throttled: supervision.pool.context.throttled()),
         views: await supervision.pool.views(now: now), messages: board.recent, now: now,
         billing: CommandContext.billingRules, colors: context.console.usesColor)
       let (width, height) = Terminal.size()

@@ -1,6 +1,7 @@
 internal import JobModel
 internal import JobStore
 internal import Monitor
+internal import ProviderKit
 
 /// The live table of `watch`, as lines for a terminal of a given size. A pure function of what is shown.
 struct WatchScreen {
@@ -11,6 +12,8 @@ struct WatchScreen {
     /// What is wrong with the store, if anything.
     var trouble: String?
     var undelivered: Int
+    /// Calls that providers hold back, the longest first.
+    var throttled: [ThrottledCalls] = []
   }
 
   var header: Header
@@ -35,6 +38,7 @@ struct WatchScreen {
     let height = max(height, 4)
     var lines = [titleLine(width)]
     if let trouble = header.trouble { lines.append(paint(fit("Store: \(printable(trouble))", width), 31)) }
+    if let throttling { lines.append(paint(fit(printable(throttling), width), 33)) }
     if header.undelivered > 0 {
       lines.append(
         paint(fit("\(header.undelivered) alerts are not delivered yet; see: cloudjobs notify list", width), 33))
@@ -55,6 +59,14 @@ struct WatchScreen {
     lines.append(String(repeating: "─", count: width))
     lines += messages.suffix(messageCount).map { fit(printable($0), width) }
     return Array(lines.prefix(height))
+  }
+
+  /// Which calls are held back and since when, in one line however many they are.
+  private var throttling: String? {
+    guard let first = header.throttled.first else { return nil }
+    let more = header.throttled.count > 1 ? ", and \(header.throttled.count - 1) more kinds of calls" : ""
+    let since = LocalZone.text(first.since).dropFirst(11).prefix(8)
+    return "\(first.kind.provider) holds back \(first.kind) since \(since), \(first.refusals) refused\(more)"
   }
 
   private func titleLine(_ width: Int) -> String {

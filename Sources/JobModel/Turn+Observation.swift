@@ -313,7 +313,14 @@ extension Turn {
     } else {
       interval = eager ? min(policy.eagerPollInterval, policy.pollInterval) : policy.pollInterval
     }
-    machine.outstanding.nextPollAt = now + interval
+    machine.outstanding.nextPollAt = Self.together(now + interval, interval)
+  }
+
+  /// A moment that jobs share which are due at about the same time, so that one call asks for all of them: the second that
+  /// has begun. Short intervals are kept as they are.
+  private static func together(_ moment: Timestamp, _ interval: Duration) -> Timestamp {
+    guard interval >= .seconds(10), moment.rawValue > 0 else { return moment }
+    return Timestamp(milliseconds: moment.rawValue / 1000 * 1000)
   }
 
   /// How long a provider that does not answer is left alone: a fifth of its silence, at most five minutes.

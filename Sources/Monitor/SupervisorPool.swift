@@ -21,6 +21,8 @@ package actor SupervisorPool {
   /// What they ask. A job that asks anew keeps its place, or a slow provider's queue would grow with every time-out.
   private var asks: [JobID: Ask] = [:]
   private var pumps: [ProviderName: Int] = [:]
+  /// How many rounds of turns are under way. What they ask goes together when they are over.
+  private var rounds = 0
 
   /// Calls in the order of asking; one that is asked for anew keeps its place too.
   private var waiting: Deque<CallKey> = []
@@ -129,9 +131,12 @@ package actor SupervisorPool {
   /// Sends one input to many jobs by a bounded number of workers.
   private func turn(_ jobs: [JobID], _ input: Input) async {
     let targets = jobs.compactMap { supervisors[$0] }
+    rounds += 1
     await distribute(targets) { supervisor, pool in
       await supervisor.send(.init(input: input), in: pool)
     }
+    rounds -= 1
+    if rounds == 0 { for provider in asked.keys { startPump(provider) } }
   }
 
   private nonisolated func distribute<Item: Sendable>(
@@ -278,9 +283,10 @@ package actor SupervisorPool {
   // MARK: Observations
 
   private func startPump(_ provider: ProviderName) {
-    guard pumps[provider, default: 0] < Self.pumpLimit else { return }
-    // One pump starts with each ask until the limit; a pump takes all that was asked while it starts.
-    guard pumps[provider, default: 0] == 0 || (asked[provider]?.count ?? 0) >= observeLimit(provider) else { return }
+    let count = asked[provider]?.count ?? 0
+    guard count > 0, pumps[provider, default: 0] < Self.pumpLimit else { return }
+    // Beside another pump, or while others are about to ask, only what fills a call is worth one.
+    guard pumps[provider, default: 0] == 0 && rounds == 0 || count >= observeLimit(provider) else { return }
     pumps[provider, default: 0] += 1
     track { await self.pump(provider) }
   }
@@ -290,8 +296,10 @@ package actor SupervisorPool {
   }
 
   private func nextBatch(_ provider: ProviderName) -> [Ask] {
-    let count = min(asked[provider]?.count ?? 0, observeLimit(provider))
-    guard count > 0, !isClosing else {
+    let limit = observeLimit(provider)
+    let count = min(asked[provider]?.count ?? 0, limit)
+    // In the middle of a round only a full call is made; the end of the round asks for the rest.
+    guard count > 0, rounds == 0 || count == limit, !isClosing else {
       pumps[provider, default: 1] -= 1
       // What held the questions of many jobs is given back.
       if asks.isEmpty { (asks, asked) = ([:], [:]) }

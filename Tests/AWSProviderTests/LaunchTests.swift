@@ -232,6 +232,26 @@ struct ObserveTests {
     }
   }
 
+  @Test("What EC2 holds back is named, with its region and since when")
+  func throttled() async throws {
+    try await LoopbackServer.aws { aws in
+      let place = StandIn(aws, maxTries: 1)
+      let job = place.job()
+      let reference = InstanceReference(
+        job: job.id, attempt: 1, token: job.attempt.token,
+        instance: Instance(id: "i-0123456789abcdef0", type: "c5.large", region: "us-east-1"))
+      #expect(place.provider.throttled().isEmpty)
+      let start = StandIn.now
+      try await aws.control(
+        "fault", #"{"kind": "error", "action": "DescribeInstances", "code": "RequestLimitExceeded", "status": 503}"#)
+      _ = await place.provider.observe([reference])
+      let calls = try #require(place.provider.throttled().first)
+      #expect(place.provider.throttled().count == 1 && calls.refusals == 1 && calls.since >= start)
+      #expect(
+        calls.kind == .init(provider: .aws, service: "ec2", action: "DescribeInstances", region: "us-east-1"))
+    }
+  }
+
   @Test("Why an instance ended is told apart: taken back, ended from outside, switched off by itself")
   func reasons() async throws {
     try await LoopbackServer.aws { aws in

@@ -59,9 +59,9 @@ struct RateTests {
           "TerminateInstances 100/5-1", "TerminateInstances instances 1000/20-2",
         ]
       ),
-      ("DescribeInstances", ["InstanceId.1": "a"], ["Describe 100/20-1"]),
+      ("DescribeInstances", ["InstanceId.1": "a"], ["unfiltered 50/10-1"]),
       ("DescribeInstances", ["Filter.1.Name": "a"], ["Describe 100/20-1"]),
-      ("DescribeInstances", [:], ["unfiltered DescribeInstances 50/10-1"]),
+      ("DescribeInstances", [:], ["unfiltered 50/10-1"]),
       ("DescribeSpotPriceHistory", [:], ["Describe 100/20-1"]),
       ("CreateTags", [:], ["CreateTags 100/10-1"]),
       ("StopInstances", [:], ["mutating 50/5-1"]),

@@ -1,5 +1,6 @@
 import JobModel
 import Monitor
+import ProviderKit
 import Testing
 
 @testable import Commands
@@ -60,6 +61,22 @@ struct WatchScreenTests {
     let lines = screen([], trouble: "a\u{1B}[2Jb\nc").lines(width: 80, height: 10)
     #expect(lines.allSatisfy { $0.isHarmless })
     #expect(lines[1].hasPrefix("Store: a\u{FFFD}[2Jb\u{FFFD}c"))
+  }
+
+  @Test("says in one line what a provider holds back, and since when", arguments: [1, 3])
+  func throttling(_ count: Int) {
+    let since = epoch + .seconds(3000)
+    var screen = screen([Samples.job()])
+    screen.header.throttled = ["DescribeInstances", "RunInstances", "CreateTags"].prefix(count).map { action in
+      ThrottledCalls(
+        .init(provider: .aws, service: "ec2", action: action, region: "us-east-1"), since: since, refusals: 7)
+    }
+    let more = count > 1 ? ", and 2 more kinds of calls" : ""
+    let time = LocalZone.text(since).dropFirst(11).prefix(8)
+    let lines = screen.lines(width: 120, height: 10)
+    #expect(lines[1] == "AWS holds back ec2 DescribeInstances in us-east-1 since \(time), 7 refused\(more)")
+    #expect(lines[2].hasPrefix("Job ID"))
+    #expect(screen.lines(width: 20, height: 10).allSatisfy { columns($0) <= 20 })
   }
 
   @Test("shows active jobs first, the oldest first")

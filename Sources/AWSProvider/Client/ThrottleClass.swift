@@ -29,10 +29,11 @@ package struct ThrottleClass: Sendable, Hashable {
       ]
     case "CreateTags": return [ThrottleClass(name: action, capacity: 100, refill: 10, cost: 1)]
     case "DescribeInstances", "DescribeInstanceStatus", "DescribeSpotInstanceRequests":
+      // The document speaks of pages and filters only, so ids are taken for neither.
       let isSelective = parameters.contains { field in
-        ["Filter.", "InstanceId.", "SpotInstanceRequestId.", "MaxResults"].contains { field.name.hasPrefix($0) }
+        ["Filter.", "MaxResults"].contains { field.name.hasPrefix($0) }
       }
-      if !isSelective { return [ThrottleClass(name: "unfiltered " + action, capacity: 50, refill: 10, cost: 1)] }
+      if !isSelective { return [ThrottleClass(name: "unfiltered", capacity: 50, refill: 10, cost: 1)] }
       return [ThrottleClass(name: "Describe", capacity: 100, refill: 20, cost: 1)]
     case _ where action.hasPrefix("Describe") || action.hasPrefix("Get"):
       return [ThrottleClass(name: "Describe", capacity: 100, refill: 20, cost: 1)]

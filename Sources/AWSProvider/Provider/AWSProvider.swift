@@ -40,8 +40,9 @@ package final class AWSProvider: Provider, SSHReachable, FileListing {
 
   package var name: ProviderName { .aws }
   package var billing: BillingRule { .ec2Spot }
-  /// One DescribeInstances takes 1,000 ids of one region.
-  package var observeLimit: Int { 1000 * max(1, settings.regions.count) }
+  /// One DescribeInstances takes 1,000 ids of one region. Several of them for each region, because the last one of a region
+  /// is seldom full.
+  package var observeLimit: Int { 4000 * max(1, settings.regions.count) }
 
   func objects(_ bucket: String) -> any ObjectStore { makeObjects(bucket) }
 
