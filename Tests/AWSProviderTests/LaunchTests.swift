@@ -351,6 +351,19 @@ struct BeaconIndexTests {
     #expect(try await !index.knows("nobody00-1"))
   }
 
+  @Test("A listing that takes longer than it stays fresh is made once, for everybody who waits for it")
+  func slowListing() async throws {
+    let objects = MemoryObjects()
+    let index = BeaconIndex(objects: objects, freshness: .seconds(1), now: { objects.with { $0.now } })
+    put(objects, "job01000-1", phase: .running)
+    objects.with { $0.listTime = .seconds(3) }
+    #expect(try await index.beacons(of: ["job01000-1"]).count == 1)
+    #expect(objects.with { $0.lists } == 1)
+    // It is old by then, so the next look makes its own.
+    #expect(try await index.beacons(of: ["job01000-1"]).count == 1)
+    #expect(objects.with { $0.lists } == 2)
+  }
+
   @Test("What is no beacon is none, and a bucket that fails says so")
   func failures() async throws {
     let objects = MemoryObjects()

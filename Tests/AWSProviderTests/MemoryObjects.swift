@@ -11,6 +11,8 @@ final class MemoryObjects: ObjectStore {
     var objects: [String: (bytes: [UInt8], modified: Timestamp)] = [:]
     var reads: [String] = []
     var lists = 0
+    /// How long a listing takes.
+    var listTime = Duration.zero
     var failure: AWSError?
     var now = Timestamp(seconds: 1_800_000_000)
   }
@@ -38,6 +40,7 @@ final class MemoryObjects: ObjectStore {
     try check()
     return with { state in
       state.lists += 1
+      state.now = state.now + state.listTime
       return state.objects.filter { $0.key.hasPrefix(prefix) }.map { key, object in
         StoredObject(
           key: key, size: Int64(object.bytes.count), etag: String(object.bytes.hashValue), modified: object.modified)

@@ -72,6 +72,8 @@ package actor BeaconIndex {
       do { try await task.value } catch {
         throw error as? AWSError ?? AWSError(.cancelled, "listing the beacons was given up")
       }
+      // However long it took: thousands of beacons are more than a moment's work, and a second listing would take as long.
+      if moment == nil { return }
     }
   }
 
