@@ -34,6 +34,7 @@ struct MarketQuestion {
   /// - Throws: the provider's error if none of them answers.
   func ask() async throws -> MarketDocument {
     var document = MarketDocument(askedAt: context.clock.now(), offers: [])
+    var oldest: Timestamp?
     var failure: ProviderError?
     var answers = 0
     for provider in markets {
@@ -44,7 +45,7 @@ struct MarketQuestion {
         answers += 1
         document.offers += market.offers
         document.leftOut += market.leftOut
-        document.askedAt = min(document.askedAt, market.askedAt ?? document.askedAt)
+        oldest = [oldest, market.askedAt].compactMap(\.self).min()
         document.failures += market.failures.map {
           MarketDocument.Silence(provider: provider.name, region: $0.key, message: $0.value)
         }
@@ -55,6 +56,7 @@ struct MarketQuestion {
       }
     }
     if answers == 0, let failure { throw failure }
+    document.askedAt = oldest ?? document.askedAt
     for silence in document.failures.sorted(by: { $0.region < $1.region }) {
       context.console.note(printable("No prices of \(silence.region): \(silence.message)"))
     }

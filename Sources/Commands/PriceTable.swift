@@ -68,10 +68,10 @@ struct PriceTable {
       return max(title, cells[column]?.map(DisplayWidth.of).max() ?? 0)
     }
     func total() -> Int { columns.reduce(-2) { $0 + size($1) + 2 } }
-    while let width, total() > width, columns.count > 1, let last = columns.max(by: { rank($0) < rank($1) }) {
+    while let width, total() > width, columns.count > 2, let last = columns.max(by: { rank($0) < rank($1) }) {
       columns.removeAll { $0 == last }
     }
-    // What even then is too wide is cut in the names, never in a price.
+    // The type and the price stay. What even then is too wide is cut in the names, never in a price.
     var widths = columns.map(size)
     if let width, let type = columns.firstIndex(of: .type) {
       widths[type] = max(8, widths[type] - max(0, total() - width))

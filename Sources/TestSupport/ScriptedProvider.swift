@@ -38,6 +38,12 @@ package actor ScriptedProvider: Provider {
   private var observeScripts: [String: [Observation]] = [:]
   private var leaveOut: Set<String> = []
   private var keepsRunning = false
+  /// What `market` answers, whatever is asked, and what it was asked.
+  package var marketAnswer: Result<Market, ProviderError> = .success(Market(offers: []))
+  package var marketWishes: [MarketWish] = []
+  /// What `priceChanges` answers by token, and what it was asked.
+  package var priceChanges: [String: [PriceSegment]] = [:]
+  package var priceQuestions: [[String: Timestamp]] = []
   private var held: Set<Kind> = []
   private var holders: [Kind: [CheckedContinuation<Void, Never>]] = [:]
   private var watchers: [(kind: Kind, count: Int, waiter: CheckedContinuation<Void, Never>)] = []

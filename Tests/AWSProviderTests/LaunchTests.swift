@@ -111,6 +111,24 @@ struct LaunchTests {
     }
   }
 
+  @Test("With a subnet nothing is tried outside its zone, and one that is nowhere is named")
+  func subnet() async throws {
+    try await LoopbackServer.aws { aws in
+      let none = StandIn(aws) { $0.subnet = "subnet-0123456789abcdef0" }
+      guard case .refused(.launchError, let words) = await none.provider.launch(LaunchRequest(none.job())) else {
+        Issue.record("not refused")
+        return
+      }
+      #expect(words.contains("there is no subnet subnet-0123456789abcdef0 in us-east-1"))
+      let plain = StandIn(aws)
+      let reply = try await plain.provider.ec2.client.call(.ec2, action: "DescribeSubnets")
+      let subnet = try #require(reply.items("subnetSet").last)
+      let place = StandIn(aws) { $0.subnet = subnet.text("subnetId") }
+      let launched = try await place.launch(place.job("b1b2c3d4"))
+      #expect(launched.instance.zone == subnet.text("availabilityZone"))
+    }
+  }
+
   @Test("A refusal that no other zone would lift is told with its remedy")
   func denied() async throws {
     try await LoopbackServer.aws { aws in

@@ -124,6 +124,18 @@ package struct EC2Client: Sendable {
     }
   }
 
+  /// The zone of a subnet, or nil if the region has no such subnet.
+  package func zone(ofSubnet subnet: String, region: String) async throws(AWSError) -> String? {
+    do throws(AWSError) {
+      let reply = try await client.call(
+        .ec2, region: region, action: "DescribeSubnets", parameters: [("SubnetId.1", subnet)], options: .idempotent)
+      return reply.items("subnetSet").first?.text("availabilityZone")
+    } catch {
+      if error.serviceCode == "InvalidSubnetID.NotFound" { return nil }
+      throw error
+    }
+  }
+
   // MARK: Tools
 
   /// All pages of a call, each given to `body`.

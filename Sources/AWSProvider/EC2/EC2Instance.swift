@@ -98,8 +98,12 @@ package struct EC2Instance: Sendable, Hashable {
 
   /// What is known of it, with the beacon if one could be read.
   package func report(beacon: Beacon?) -> Observation.Report {
-    Observation.Report(
-      state: known, publicIP: publicIP, privateIP: privateIP, endedAt: endedAt, endReason: endReason,
-      endMessage: endReason == nil ? nil : stateMessage, beacon: beacon)
+    // A machine that switched itself off when all was said did what it should.
+    let reason = endReason == .shutDown && beacon?.isOver == true ? nil : endReason
+    // EC2 tells no time for those. The last word of the script comes seconds before.
+    let spoken = isGone ? beacon.map { Timestamp(milliseconds: $0.heartbeatAt) } : nil
+    return Observation.Report(
+      state: known, publicIP: publicIP, privateIP: privateIP, endedAt: endedAt ?? spoken, endReason: reason,
+      endMessage: reason == nil ? nil : stateMessage, beacon: beacon)
   }
 }

@@ -1,3 +1,5 @@
+package import JobModel
+
 /// Where an attempt may be launched, in the order of preference, and how far that has come.
 ///
 /// It is written to the bucket before each call that launches something, so that whoever goes on after a crash asks for the
@@ -28,6 +30,8 @@ package struct LaunchPlan: Sendable, Hashable, Codable {
   package var index: Int
   /// Why the earlier ones were passed over.
   package var refusals: [String]
+  /// Whether one of them lacked nothing but room.
+  package var lackedCapacity: Bool?
 
   package init(token: String, candidates: [Candidate]) {
     self.token = token
@@ -39,10 +43,11 @@ package struct LaunchPlan: Sendable, Hashable, Codable {
   package var current: Candidate? { candidates.indices.contains(index) ? candidates[index] : nil }
 
   /// The plan after the present candidate could not be had.
-  package func next(after refusal: String) -> LaunchPlan {
+  package func next(after refusal: String, _ reason: Reason) -> LaunchPlan {
     var plan = self
     plan.index += 1
     plan.refusals.append(refusal)
+    if reason == .capacity { plan.lackedCapacity = true }
     return plan
   }
 

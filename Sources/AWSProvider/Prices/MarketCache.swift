@@ -61,7 +61,9 @@ package actor MarketCache {
       value["version"] == .integer(Self.version), value["question"]?.string == text(question),
       let document = value["market"].flatMap({ try? MarketDocument($0) })
     else { return nil }
-    let market = Market(offers: document.offers, askedAt: document.askedAt, leftOut: document.leftOut)
+    // The document has its own order.
+    let offers = document.offers.sorted { ($0.type, $0.zone) < ($1.type, $1.zone) }
+    let market = Market(offers: offers, askedAt: document.askedAt, leftOut: document.leftOut)
     guard isFresh(market) else { return nil }
     known[question] = market
     return market

@@ -47,14 +47,20 @@ extension AWSProvider {
         switch LaunchPlanner.verdict(error, candidate) {
         case .unknown(let message): return .unknown(message)
         case .refused(let reason, let message): return .refused(reason, message)
-        case .next(let refusal):
+        case .ended:
+          // A launch that was made is a launch, however short: what became of it is seen by observation.
+          if case .found(let launched) = await find(request) { return .launched(launched) }
+          return .refused(.launchError, "\(candidate.place): the instance of this launch has been ended already")
+        case .next(let reason, let refusal):
           logger.info("Launch refused", metadata: ["offer": "\(candidate.place)", "error": "\(error)"])
-          journal = LaunchJournal(plan: entry.plan.next(after: refusal))
+          journal = LaunchJournal(plan: entry.plan.next(after: refusal, reason))
         }
       }
     }
     let refusals = journal?.plan.refusals ?? []
-    return .refused(.capacity, "no offer could be had: " + refusals.suffix(3).joined(separator: "; "))
+    return .refused(
+      journal?.plan.lackedCapacity == true ? .capacity : .launchError,
+      "no offer could be had: " + refusals.suffix(3).joined(separator: "; "))
   }
 
   package func find(_ request: LaunchRequest) async -> FindAnswer {

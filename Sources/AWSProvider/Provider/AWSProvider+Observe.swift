@@ -6,8 +6,9 @@ package import ProviderKit
 extension AWSProvider {
   package func observe(_ instances: [InstanceReference]) async -> [String: Observation] {
     let known = await states(instances)
-    // Afterwards, so that the last words of an instance that is gone are among them.
-    let words = await beacons(instances)
+    // The last words of an instance that is gone must be among them.
+    let isAnyGone = known.values.contains { if case .known(let instance) = $0 { instance.isGone } else { false } }
+    let words = await beacons(instances, asOf: isAnyGone ? now() : nil)
     var answers: [String: Observation] = [:]
     for reference in instances {
       switch known[reference.instance.id] {
@@ -58,12 +59,12 @@ extension AWSProvider {
   }
 
   /// By token. A bucket that can't be read is no reason to doubt the instances: their heartbeat is what grows old.
-  private func beacons(_ instances: [InstanceReference]) async -> [String: Beacon] {
+  private func beacons(_ instances: [InstanceReference], asOf moment: Timestamp?) async -> [String: Beacon] {
     var all: [String: Beacon] = [:]
     for (bucket, references) in Dictionary(grouping: instances, by: \.bucket) {
       guard let bucket else { continue }
       do {
-        all.merge(try await beacons(bucket).beacons(of: references.map(\.token))) { first, _ in first }
+        all.merge(try await beacons(bucket).beacons(of: references.map(\.token), asOf: moment)) { first, _ in first }
       } catch {
         logger.warning("Beacons could not be read", metadata: ["bucket": "\(bucket)", "error": "\(error)"])
       }

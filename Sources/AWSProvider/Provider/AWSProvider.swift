@@ -73,7 +73,20 @@ package final class AWSProvider: Provider, SSHReachable, FileListing, ChannelLif
       types = try await ec2.types(settings.hardware, region: regions[0]).map(\.name).sorted()
     }
     guard !types.isEmpty else { return [] }
-    let found = try await pricesEverywhere(types: types, regions: regions)
+    var found = try await pricesEverywhere(types: types, regions: regions)
+    if let subnet = settings.subnet {
+      // A subnet is in one zone, and nothing can be launched in it elsewhere.
+      var zones: Set<String> = []
+      for region in regions {
+        if let zone = try await ec2.zone(ofSubnet: subnet, region: region) { zones.insert(zone) }
+      }
+      guard !zones.isEmpty else {
+        throw AWSError(
+          .notFound, "there is no subnet \(subnet) in \(regions.joined(separator: ", "))",
+          remedy: "Correct aws.subnet_id, or leave it out")
+      }
+      found = found.filter { zones.contains($0.zone) }
+    }
     return LaunchPlanner.candidates(
       found, types: types, regions: regions, maximum: settings.maximumPrice, avoid: zones,
       prefer: spec.preferredZone, limit: settings.tries)

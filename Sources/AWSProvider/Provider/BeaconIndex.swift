@@ -33,8 +33,12 @@ package actor BeaconIndex {
   }
 
   /// The beacons of these attempts, as far as there are any.
-  package func beacons(of tokens: [String]) async throws(AWSError) -> [String: Beacon] {
-    try await refresh()
+  ///
+  /// - Parameter moment: a listing that was begun earlier is not good enough. Nil takes one that is a moment old.
+  package func beacons(
+    of tokens: [String], asOf moment: Timestamp? = nil
+  ) async throws(AWSError) -> [String: Beacon] {
+    try await refresh(asOf: moment)
     try await read(tokens)
     var found: [String: Beacon] = [:]
     for token in tokens {
@@ -52,17 +56,22 @@ package actor BeaconIndex {
   }
 
   /// One listing at a time, whoever waits for it.
-  private func refresh() async throws(AWSError) {
-    if let listedAt, now() - listedAt < freshness, now() >= listedAt { return }
-    let task: Task<Void, any Error>
-    if let listing {
-      task = listing
-    } else {
-      task = Task { try await self.list() }
-      listing = task
-    }
-    do { try await task.value } catch {
-      throw error as? AWSError ?? AWSError(.cancelled, "listing the beacons was given up")
+  private func refresh(asOf moment: Timestamp? = nil) async throws(AWSError) {
+    // Twice: the listing that is under way may have begun too early.
+    for _ in 0..<2 {
+      if let listedAt, now() >= listedAt {
+        if let moment { if listedAt >= moment { return } } else if now() - listedAt < freshness { return }
+      }
+      let task: Task<Void, any Error>
+      if let listing {
+        task = listing
+      } else {
+        task = Task { try await self.list() }
+        listing = task
+      }
+      do { try await task.value } catch {
+        throw error as? AWSError ?? AWSError(.cancelled, "listing the beacons was given up")
+      }
     }
   }
 

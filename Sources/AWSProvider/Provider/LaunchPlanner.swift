@@ -36,8 +36,10 @@ package enum LaunchPlanner {
 
   /// What becomes of a launch that EC2 did not take.
   package enum Verdict: Sendable, Hashable {
-    /// The next candidate may work.
-    case next(String)
+    /// The next candidate may work; the reason is why this one did not.
+    case next(Reason, String)
+    /// The launch was made before, and its instance is gone already.
+    case ended
     /// No candidate will work.
     case refused(Reason, String)
     /// Something may have been launched.
@@ -49,18 +51,21 @@ package enum LaunchPlanner {
     let words = "\(candidate.place): \(error.serviceMessage ?? error.message)"
     switch error.serviceCode ?? "" {
     case "InsufficientInstanceCapacity", "InsufficientHostCapacity", "InsufficientReservedInstanceCapacity",
-      "InsufficientCapacityOnHost", "SpotMaxPriceTooLow", "Unsupported", "UnsupportedOperation",
-      "InstanceLimitExceeded",
-      "MaxSpotInstanceCountExceeded", "VcpuLimitExceeded", "InvalidInstanceType":
-      return .next(words)
-    case "IdempotentInstanceTerminated":
-      return .refused(.launchError, "\(candidate.place): the instance of this launch has been ended already")
+      "InsufficientCapacityOnHost", "SpotMaxPriceTooLow", "InstanceLimitExceeded", "MaxSpotInstanceCountExceeded",
+      "VcpuLimitExceeded":
+      return .next(.capacity, words)
+    // What another region or type may have.
+    case "Unsupported", "UnsupportedOperation", "InvalidInstanceType", "InvalidAMIID.NotFound",
+      "InvalidKeyPair.NotFound",
+      "InvalidGroup.NotFound", "InvalidSubnetID.NotFound", "OptInRequired":
+      return .next(.launchError, words)
+    case "IdempotentInstanceTerminated": return .ended
     case "IdempotentParameterMismatch", "ConcurrentTagAccess":
       return .unknown(words)
     default: break
     }
     switch error.code {
-    case .capacity, .quota: return .next(words)
+    case .capacity, .quota: return .next(.capacity, words)
     case .throttled, .unavailable, .unreachable, .unreadable, .cancelled, .clock: return .unknown(error.description)
     case .denied, .credentials, .notFound, .invalid, .conflict, .precondition, .wrongRegion, .configuration:
       return error.mayHaveHappened ? .unknown(error.description) : .refused(.launchError, error.description)

@@ -1,0 +1,75 @@
+import Foundation
+import TestSupport
+import Testing
+
+@Suite(
+  "Spot prices from the command line",
+  .enabled(if: LoopbackAWS.isInstalled, "Scripts/setup --test installs the stand-in for AWS"))
+struct PricesTests {
+  private static let aws =
+    #""aws": {"regions": ["us-east-1", "eu-west-1"], "instance_types": ["c5.large", "r5.large", "m5.xlarge"]}"#
+
+  private func calls(_ aws: LoopbackAWS) async throws -> Int {
+    try await aws.state().calls.values.reduce(0) { $0 + $1.values.reduce(0, +) }
+  }
+
+  @Test("prices twice within five minutes asks once, and run takes what was saved")
+  func saved() async throws {
+    try await LoopbackServer.aws { aws in
+      try await Workplace.run(config: Workplace.config(Self.aws)) { place async throws in
+        let first = try await place.cloudjobs(
+          "prices", "--json", "--save", environment: aws.environment)
+        #expect(first.code == 0, "\(first)")
+        let asked = try await calls(aws)
+        #expect(asked > 0)
+        let second = try await place.cloudjobs("prices", "--json", environment: aws.environment)
+        #expect(second.output == first.output)
+        #expect(try await calls(aws) == asked)
+        #expect(String(decoding: try place.bytes("spot_prices.json"), as: UTF8.self) == first.output)
+
+        try place.calculation("water", "true")
+        let plan = try await place.cloudjobs(
+          "run", "water", "--s3-bucket", "b", "--gdrive-path", "drive:x", "--from-spot-prices", "--dry-run",
+          environment: aws.environment)
+        #expect(plan.code == 0, "\(plan)")
+        #expect(plan.errors.contains("Taking ") && plan.errors.contains("cheapest per core"), "\(plan)")
+        // EC2 was only asked for the price of what was chosen.
+        #expect(try await calls(aws) - asked <= 2)
+      }
+    }
+  }
+
+  @Test("on a terminal of 80 columns nothing wraps, and the menu is answered by a number")
+  func terminal() async throws {
+    try await LoopbackServer.aws { aws in
+      try await Workplace.run(config: Workplace.config(Self.aws)) { place async throws in
+        let table = try place.terminal("prices", width: 80, environment: aws.environment)
+        let shown = try await table.ends()
+        #expect(shown.code == 0 && shown.wraps == 0, "\(shown)")
+        #expect(shown.lines.contains { $0.hasPrefix("Type ") && $0.contains("Chart") }, "\(shown)")
+        #expect(shown.lines.contains { $0.contains("us-east-1") && $0.contains("▁") }, "\(shown)")
+
+        try place.calculation("water", "true")
+        let run = try place.terminal(
+          "run", "water", "--s3-bucket", "b", "--gdrive-path", "drive:x", "--from-spot-prices", "--dry-run",
+          "--region", "us-east-1", width: 80, environment: aws.environment)
+        let menu = try await run.shows("Spot prices (asked just now):", "cheapest at all", "Which one? (1-")
+        let row = try #require(menu.lines.first { $0.hasPrefix("  2  ") }, "\(menu)")
+        let type = try #require(row.split(separator: " ").dropFirst().first)
+        try await run.send("2\r")
+        let ended = try await run.ends()
+        #expect(ended.code == 0, "\(ended)")
+        #expect(ended.lines.contains { $0.hasPrefix("Instance: \(type) in us-east-1 at ") }, "\(ended)")
+
+        let left = try place.terminal(
+          "run", "water", "--s3-bucket", "b", "--gdrive-path", "drive:x", "--from-spot-prices", "--region", "us-east-1",
+          environment: aws.environment)
+        try await left.shows("Which one?")
+        try await left.send("q\r")
+        let gone = try await left.ends()
+        #expect(gone.code == 0 && gone.lines.contains("Nothing was started."), "\(gone)")
+        #expect(!(try place.files().contains("cloud_jobs.db")))
+      }
+    }
+  }
+}
