@@ -27,12 +27,8 @@ extension CommandContext {
   func awsProvider() -> any Provider {
     do throws(AWSError) {
       let settings = try awsSettings()
-      let http = HTTPClient()
-      let chain = CredentialChain(environment: environment, profile: self.settings.aws.string("profile"), http: http)
       let clock = clock
-      let client = AWSClient(
-        settings: settings, http: http, credentials: CredentialSource(chain, now: { clock.now() }),
-        clock: AWSClock(now: { clock.now() }, sleep: { try await clock.sleep(until: $0) }))
+      let client = awsClient(settings, credentialSource(HTTPClient()))
       let storage = S3Client(client)
       return AWSProvider(
         settings: awsProviderSettings(region: settings.region), client: client, logger: logger, now: { clock.now() },
@@ -40,6 +36,31 @@ extension CommandContext {
     } catch {
       return UnusableProvider(name: .aws, billing: .ec2Spot, error: ProviderError(error))
     }
+  }
+
+  /// What `doctor` looks at AWS with. Few tries: whoever waits for it wants to know that something does not answer.
+  func awsExamination() throws(AWSError) -> AWSExamination {
+    var settings = try awsSettings()
+    settings.maxTries = 2
+    let clock = clock
+    let source = credentialSource(HTTPClient())
+    return AWSExamination(
+      settings: awsProviderSettings(region: settings.region), client: awsClient(settings, source), credentials: source,
+      probeID: String(UInt64.random(in: .min ... .max), radix: 36), now: { clock.now() })
+  }
+
+  private func credentialSource(_ http: HTTPClient) -> CredentialSource {
+    let clock = clock
+    return CredentialSource(
+      CredentialChain(environment: environment, profile: settings.aws.string("profile"), http: http),
+      now: { clock.now() })
+  }
+
+  private func awsClient(_ settings: AWSSettings, _ credentials: CredentialSource) -> AWSClient {
+    let clock = clock
+    return AWSClient(
+      settings: settings, http: HTTPClient(), credentials: credentials,
+      clock: AWSClock(now: { clock.now() }, sleep: { try await clock.sleep(until: $0) }))
   }
 
   /// Prices of the last minutes, kept for the next command. Whoever names other credentials may have another account.
@@ -71,7 +92,7 @@ extension CommandContext {
       caFile: bundle)
   }
 
-  private func awsProviderSettings(region: String) -> AWSProviderSettings {
+  func awsProviderSettings(region: String) -> AWSProviderSettings {
     let aws = settings.aws
     let hardware = settings.hardware
     func mebibytes(_ key: String) -> Int64? { hardware.double(key).map { Int64(($0 * 1024).rounded()) } }

@@ -9,17 +9,29 @@ package struct DoctorCommand: AsyncParsableCommand {
   package static let configuration = CommandConfiguration(
     commandName: "doctor", abstract: "Check this machine, the configuration and the database",
     discussion: """
-      Example:
+      AWS is looked at when it is used: when config.json names a bucket, instance types or a key pair of it, or when the
+      database has jobs there. Nothing is launched; in the bucket an object is written and removed.
+
+      Examples:
         cloudjobs doctor
+        cloudjobs doctor --provider aws
       """)
 
   @OptionGroup package var global: GlobalOptions
   @OptionGroup package var output: OutputOptions
 
+  @Option(help: "Look at this provider whether or not it is used: local or aws.", completion: .list(["local", "aws"]))
+  var provider: String?
+
   package init() {}
 
+  package func validate() throws {
+    guard let provider, !["local", "aws"].contains(provider.lowercased()) else { return }
+    throw ValidationError("--provider takes local or aws, not '\(printable(provider))'")
+  }
+
   package func run() async throws {
-    let findings = try await Doctor.examine(global)
+    let findings = try await Doctor.examine(global, provider: provider.map { ProviderName(matching: $0) })
     let console = Console.standard(environment: ProcessInfo.processInfo.environment)
     switch output.format {
     case .json:
@@ -65,7 +77,8 @@ struct Finding: Sendable, Equatable {
 }
 
 enum Doctor {
-  static func examine(_ options: GlobalOptions) async throws -> [Finding] {
+  /// - Parameter provider: is looked at even if nothing uses it.
+  static func examine(_ options: GlobalOptions, provider: ProviderName? = nil) async throws -> [Finding] {
     var findings = [programs(environment: ProcessInfo.processInfo.environment)].flatMap(\.self)
     let context: CommandContext
     do {
@@ -102,6 +115,7 @@ enum Doctor {
     findings += try await Doctor.results(context)
     findings += await Doctor.ssh(context)
     findings += await database(context)
+    findings += await Doctor.aws(context, isAskedFor: provider == .aws)
     return findings
   }
 

@@ -119,6 +119,7 @@ enum JobDocument {
         "public_ip": .optional(report.publicIP), "private_ip": .optional(report.privateIP),
         "phase": .optional(report.beacon?.phase.rawValue),
         "cpu_percent": report.beacon?.cpuPercent.map { .integer(Int64($0)) } ?? .null,
+        "channel_until": .time(report.beacon?.channelUntil.map(Timestamp.init(milliseconds:))),
       ])
     case .absent: .object(["answer": .string("absent"), "at": .time(now)])
     case .unreachable(let message):

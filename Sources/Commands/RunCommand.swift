@@ -234,6 +234,13 @@ package struct RunCommand: AsyncParsableCommand {
     try finish(last, outcome, context)
     if !wait, try await context.liveWatcher(store) == nil {
       console.note("Nobody watches yet. Start the watcher: cloudjobs watch")
+      if let reference = InstanceReference(last), last.isOpen,
+        let end = (context.provider(last.provider) as? any ChannelLife)?.channelEnd(of: reference)
+      {
+        console.note(
+          "Without a watcher the instance can be spoken to until \(LocalZone.text(end)) at most; after that its limits and "
+            + "its copies of results go on all the same.")
+      }
     }
   }
 

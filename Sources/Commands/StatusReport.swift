@@ -98,6 +98,14 @@ struct StatusReport {
     }
     if job.isOpen, watcher == nil {
       lines += ["", "Nobody watches this job. Start: cloudjobs watch"]
+      if let until = channelUntil {
+        lines.append(
+          until > now
+            ? "Without a watcher its instance can be spoken to until \(LocalZone.text(until)) "
+              + "(for \(DurationText.short(until - now)))."
+            : "The addresses of its instance ended at \(LocalZone.text(until)): without a role (aws.iam_role) it hears no "
+              + "orders and reports nothing.")
+      }
     }
     return lines
   }
@@ -148,6 +156,12 @@ struct StatusReport {
   private var liveHeartbeat: Timestamp? {
     guard case .known(let report)? = live else { return nil }
     return report.beacon.map { Timestamp(milliseconds: $0.heartbeatAt) }
+  }
+
+  /// Until when the instance has addresses for orders and its beacon.
+  private var channelUntil: Timestamp? {
+    guard case .known(let report)? = live, report.beacon?.phase != .finished else { return nil }
+    return report.beacon?.channelUntil.map(Timestamp.init(milliseconds:))
   }
 
   /// What the instance says itself; without a watcher nobody has written it down.

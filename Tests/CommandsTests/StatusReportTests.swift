@@ -68,6 +68,23 @@ struct StatusReportTests {
     #expect(lines.contains("As of: \(LocalZone.text(epoch + .seconds(8000))) (1m 40s ago)"))
   }
 
+  @Test("says until when an instance can be spoken to, only while nobody watches")
+  func channel() {
+    let now = epoch + .seconds(8100)
+    func lines(_ until: Timestamp?, _ phase: Beacon.Phase = .running, watched: Bool = false) -> [String] {
+      let beacon = Beacon(
+        job: "a1b2c3d4", attempt: 1, phase: phase, heartbeatAt: now.rawValue, channelUntil: until?.rawValue)
+      var report = report(Samples.job(), now: now, live: .known(.init(state: .running, beacon: beacon)))
+      if !watched { report.watcher = nil }
+      return text(report).filter { $0.contains("spoken to") || $0.contains("The addresses") }
+    }
+    let later = now + .seconds(7200)
+    #expect(
+      lines(later) == ["Without a watcher its instance can be spoken to until \(LocalZone.text(later)) (for 2h)."])
+    #expect(lines(now - .seconds(60)).first?.hasPrefix("The addresses of its instance ended at ") == true)
+    #expect(lines(later, watched: true).isEmpty && lines(nil).isEmpty && lines(later, .finished).isEmpty)
+  }
+
   @Test("an instance that the provider does not know is called so")
   func absent() {
     #expect(text(report(Samples.job(), live: .absent)).contains("State: the provider does not know this instance"))

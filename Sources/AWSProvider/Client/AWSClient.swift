@@ -12,6 +12,7 @@ package final class AWSClient: Sendable {
   private let limiter: RateLimiter
   /// How much later AWS's clock is than this machine's.
   private let ahead = Mutex(Duration.zero)
+  private let lastSkew = Mutex<Duration?>(nil)
 
   /// - Parameter limiter: shared by all clients of an account.
   package init(
@@ -24,6 +25,9 @@ package final class AWSClient: Sendable {
     self.clock = clock
     self.limiter = limiter
   }
+
+  /// How much later AWS's clock is than this machine's, to the second, by its last answer. Nil before there was one.
+  package var clockSkew: Duration? { lastSkew.withLock { $0 } }
 
   /// What AWS holds back at the moment.
   package func throttleReport() -> ThrottleReport { limiter.report(at: clock.now()) }
@@ -168,13 +172,14 @@ package final class AWSClient: Sendable {
     request.caFile = settings.caFile
     do throws(TransportError) {
       let response = try await http.send(request)
+      let date = response.header("Date").flatMap { HTTPDate.parse($0) }
+      let skew = date.map { Timestamp(seconds: $0) - clock.now() }
+      if let skew { lastSkew.withLock { $0 = skew } }
       if (200..<300).contains(response.status) || call.accepted.contains(response.status) {
         return Attempt(result: .success(response))
       }
-      let date = response.header("Date").flatMap { HTTPDate.parse($0) }
       return Attempt(
-        result: .failure(AWSError(response, call: call.title, redactor: credentials.redactor)),
-        ahead: date.map { Timestamp(seconds: $0) - clock.now() })
+        result: .failure(AWSError(response, call: call.title, redactor: credentials.redactor)), ahead: skew)
     } catch {
       return Attempt(result: .failure(AWSError(error, call: call.title)))
     }

@@ -29,6 +29,19 @@ package struct EC2Client: Sendable {
     }
   }
 
+  /// Whether the credentials may end an instance: EC2 checks it, and ends nothing. That there is none of this id is no refusal.
+  package func probeTermination(_ id: String, region: String) async throws(AWSError) {
+    do {
+      _ = try await client.call(
+        .ec2, region: region, action: "TerminateInstances",
+        parameters: Self.list("InstanceId", [id]) + [("DryRun", "true")], options: .idempotent)
+    } catch {
+      guard error.serviceCode == "DryRunOperation" || error.serviceCode?.hasPrefix("InvalidInstanceID") == true else {
+        throw error
+      }
+    }
+  }
+
   /// The instances of these ids, at most 1,000. Ids that EC2 does not know are not in the answer.
   ///
   /// One unknown id makes EC2 refuse the whole call. It names them, so they are left out of the next one.
@@ -109,19 +122,6 @@ package struct EC2Client: Sendable {
       // Requests vanish some hours after their instances.
       guard error.serviceCode == "InvalidSpotInstanceRequestID.NotFound" else { throw error }
     }
-  }
-
-  /// Spot requests that are open or active and that a filter fits, by id with their state.
-  package func spotRequests(
-    region: String, filters: [(String, [String])]
-  ) async throws(AWSError) -> [(id: String, state: String, instance: String?)] {
-    var all: [(id: String, state: String, instance: String?)] = []
-    try await pages("DescribeSpotInstanceRequests", region: region, Self.filters(filters), size: 1000) { reply in
-      all += reply.items("spotInstanceRequestSet").compactMap { node in
-        node.text("spotInstanceRequestId").map { ($0, node.text("state") ?? "", node.text("instanceId")) }
-      }
-    }
-    return all
   }
 
   /// The zone of a subnet, or nil if the region has no such subnet.

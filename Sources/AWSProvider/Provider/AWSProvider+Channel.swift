@@ -1,7 +1,7 @@
 internal import Foundation
-internal import JobModel
+package import JobModel
 internal import Logging
-internal import ProviderKit
+package import ProviderKit
 internal import Synchronization
 
 /// What an instance is given at its launch, and how it is spoken to later.
@@ -28,6 +28,8 @@ extension AWSProvider {
       beaconURL: beacon.url, controlURL: control.url, until: min(beacon.until, control.until),
       heartbeatInterval: settings.heartbeatInterval, controlInterval: settings.controlInterval, notices: .ec2,
       metadata: ChannelSettings.ec2Metadata, hasRole: settings.profile != nil, region: candidate.region)
+    let end = channel.until
+    renewals.withLock { $0[request.token] = end }
     channel.lastCopyLimit = settings.sync.finalLimit
     channel.endLimit = settings.grace + settings.sync.finalLimit + .seconds(600)
     // Without the right to list the bucket S3 would answer a missing order like one that may not be read.
@@ -97,6 +99,10 @@ extension AWSProvider {
     let get = try await store.presigned(.get, key, lifetime: Self.launchTime)
     let delete = try await store.presigned(.delete, key, lifetime: Self.launchTime)
     return .object(get: get.url, delete: delete.url)
+  }
+
+  package func channelEnd(of instance: InstanceReference) -> Timestamp? {
+    renewals.withLock { $0[instance.token] }
   }
 
   // MARK: Orders

@@ -5,7 +5,7 @@ package import ProviderKit
 internal import Synchronization
 
 /// Spot instances of Amazon EC2, with inputs, beacons and orders in a bucket of S3.
-package final class AWSProvider: Provider, SSHReachable, FileListing {
+package final class AWSProvider: Provider, SSHReachable, FileListing, ChannelLife {
   package let settings: AWSProviderSettings
   package let ec2: EC2Client
   package let prices: SpotPrices

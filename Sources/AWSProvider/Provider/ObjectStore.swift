@@ -70,6 +70,9 @@ package enum BucketKeys {
   package static func control(_ job: JobID, _ attempt: Int) -> String { "\(job)/attempts/\(attempt).control" }
   package static func rclone(_ job: JobID, _ attempt: Int) -> String { "\(job)/attempts/\(attempt).rclone" }
 
+  /// An object by which somebody finds out what he may do; it is removed at once.
+  package static func probe(_ id: String) -> String { "_cloudjobs/doctor-\(id)" }
+
   /// The token of a beacon's key, or nil for another object.
   package static func token(_ key: String) -> String? {
     guard key.hasPrefix(beacons), key.hasSuffix(".json") else { return nil }

@@ -174,6 +174,9 @@ package struct S3Client: Sendable {
     return PresignedAddress(url: url.reveal(), until: until)
   }
 
+  /// Where the bucket was found to be; before it was asked anything, the settings' region.
+  package func region(of bucket: String) -> String { regions[bucket] ?? client.settings.region }
+
   // MARK: - Sending
 
   func xml(_ request: S3Request) async throws(AWSError) -> XMLNode {
