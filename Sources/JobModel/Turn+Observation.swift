@@ -316,11 +316,12 @@ extension Turn {
     machine.outstanding.nextPollAt = Self.together(now + interval, interval)
   }
 
-  /// A moment that jobs share which are due at about the same time, so that one call asks for all of them: the second that
-  /// has begun. Short intervals are kept as they are.
+  /// A moment that jobs share which are due at about the same time, so that one call asks for all of them: the third of an
+  /// interval that has begun. The first pause is shorter by that, all others are whole. Short intervals are kept as they are.
   private static func together(_ moment: Timestamp, _ interval: Duration) -> Timestamp {
     guard interval >= .seconds(10), moment.rawValue > 0 else { return moment }
-    return Timestamp(milliseconds: moment.rawValue / 1000 * 1000)
+    let step = interval.milliseconds / 3
+    return Timestamp(milliseconds: moment.rawValue / step * step)
   }
 
   /// How long a provider that does not answer is left alone: a fifth of its silence, at most five minutes.

@@ -41,7 +41,10 @@ struct ExaminationTests {
   @Test("An account that is ready: everything is good, and nothing was launched or left behind")
   func ready() async throws {
     try await run { aws, ground in
-      try await aws.control("key-pair", #"{"name": "k", "public": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f k"}"#)
+      try await aws.control(
+        "key-pair",
+        #"{"name": "k", "public": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f k"}"#
+      )
       let answer = try await aws.control("group", #"{"name": "ssh"}"#)
       let group = try #require((JSONSerialization.jsonObject(with: answer) as? [String: Any])?["id"] as? String)
       try await aws.control("profile", #"{"name": "worker"}"#)

@@ -21,7 +21,10 @@ struct AWSSetupTests {
       try await LoopbackServer.aws { aws in
         try await LoopbackServer.s3(in: place.path("s3"), buckets: ["my-bucket"]) { inputs in
           try place.write("rclone.conf", "[gdrive]\ntype = local\n")
-          try await aws.control("key-pair", #"{"name": "k", "public": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f k"}"#)
+          try await aws.control(
+            "key-pair",
+            #"{"name": "k", "public": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f k"}"#
+          )
           var environment = aws.environment
           environment["AWS_ENDPOINT_URL_S3"] = inputs.endpoint
           environment["RCLONE_CONFIG"] = place.path("rclone.conf")
