@@ -70,7 +70,7 @@ struct AWSSetupTests {
     }
   }
 
-  @Test("run says until when an instance can be spoken to if nobody watches, and status shows jobs of a lost fleet")
+  @Test("run says until when an instance can be spoken to if nobody watches, and reconcile prints what its page names")
   func launch() async throws {
     try await run { place, aws, _, environment in
       try place.calculation("calc", "true")
