@@ -17,7 +17,8 @@ struct AWSContractTests {
   @Test("holds", arguments: ProviderContract.checks)
   func holds(_ check: ProviderContract.Check) async throws {
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("cloudjobs-\(UUID().uuidString)").path
-    defer { try? FileManager.default.removeItem(atPath: folder) }  // a left-over in the temporary directory is no failure
+    // A left-over in the temporary directory is no failure.
+    defer { try? FileManager.default.removeItem(atPath: folder) }
     try await LoopbackServer.aws { aws in
       try await LoopbackServer.s3(in: folder, buckets: ["bucket"]) { s3 in
         let answer = try await aws.control("boot", #"{"enabled": true, "reach": [\#(s3.server.port)]}"#)
