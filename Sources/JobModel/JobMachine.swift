@@ -38,6 +38,8 @@ package struct JobMachine: Sendable {
       var nextSyncAt: Timestamp?
       /// Since when the calculation has done nothing.
       var idleSince: Timestamp?
+      /// Until when the instance can be heard.
+      var channelUntil: Timestamp?
     }
 
     subscript<Value: Equatable>(dynamicMember member: WritableKeyPath<Rare, Value>) -> Value {

@@ -67,6 +67,7 @@ extension Turn {
       machine.job.attempt.heartbeatAt = heartbeat
     }
     machine.job.attempt.phase = beacon.phase
+    machine.outstanding.channelUntil = beacon.channelUntil.map { Timestamp(milliseconds: $0) }
     readSync(beacon, launchedAt: launchedAt)
     noteIdleness(beacon, at: heartbeat)
     noteProgress(beacon, launchedAt: launchedAt)
@@ -237,7 +238,8 @@ extension Turn {
       if now - last < policy.heartbeatTimeout {
         machine.job.attempt.heartbeatLost = false
         record(.heartbeatBack, "the heartbeat is back")
-      } else if silence >= policy.heartbeatGiveUp {
+      } else if silence >= policy.heartbeatGiveUp, machine.outstanding.channelUntil.map({ $0 > now }) ?? true {
+        // An instance whose addresses have run out works on, and can't be heard: that is told, and no reason to end it.
         // Only a later look than the one that missed it comes here: the first after a pause may see an old beacon.
         move(
           to: .failed, reason: .heartbeatLost,

@@ -633,6 +633,18 @@ struct LossTests {
     #expect(poor.job.state == .failed && !poor.job.isOpen)
   }
 
+  @Test("An instance whose addresses have run out is told as silent, and not ended for it")
+  func mute() {
+    for (left, isEnded) in [(Duration.seconds(600), false), (.seconds(86_400), true)] {
+      var driver = driver()
+      var word = beacon(.running, at: driver.now, started: epoch)
+      word.channelUntil = (driver.now + left).rawValue
+      driver.observe(.known(.init(state: .running, beacon: word)), every: .seconds(15), for: .seconds(7200))
+      #expect(driver.alerts.contains { $0.rule == .heartbeatLost })
+      #expect((driver.job.state == .failed) == isEnded && (driver.job.wish != nil) == isEnded)
+    }
+  }
+
   @Test("A price holds from the moment that its history names, but never from before the one that is known")
   func history() {
     var driver = driver()
