@@ -213,6 +213,46 @@ struct AWSJobTests {
     }
   }
 
+  @Test("What nothing needs is found, and ended on a person's word, by reconcile, or by the watcher, which tells")
+  func leaked() async throws {
+    try await LoopbackServer.run("http_receiver") { hook in
+      try await run { cloud in
+        try cloud.place.calculation("calc", "true")
+        let job = try await cloud.run("calc")
+        #expect(try await cloud.cloudjobs("watch", "--until-idle", "--plain").code == 0)
+        func leak() async throws {
+          try await cloud.aws.control(
+            "bulk",
+            #"{"count": 1, "type": "c5.large", "zone": "us-east-1a", "spot": true, "tags": {"cloudjobs:job": "\#(job)", "cloudjobs:token": "\#(job)-1", "cloudjobs:bucket": "my-bucket"}}"#
+          )
+        }
+        try await leak()
+        let asked = try await cloud.cloudjobs("terminate", "--all-leaked")
+        #expect(asked.code == 64 && asked.errors.contains("--force"), "\(asked)")
+        let ended = try await cloud.cloudjobs("terminate", "--all-leaked", "--force")
+        #expect(ended.code == 0 && ended.output.contains("leaked: ") && ended.output.contains("✓"), "\(ended)")
+        try await eventually("it is gone") { try await cloud.isGone() }
+        #expect(
+          try await cloud.cloudjobs("terminate", "--all-leaked", "--force").errors.contains("No instance is leaked"))
+        try await leak()
+        let reconciled = try await cloud.cloudjobs("reconcile")
+        #expect(reconciled.code == 0 && reconciled.output.contains("leaked: "), "\(reconciled)")
+        try await eventually("it is gone") { try await cloud.isGone() }
+        // The watcher looks at its start, ends it by itself, and says so.
+        try await leak()
+        let config = String(decoding: try cloud.place.bytes("config.json"), as: UTF8.self)
+        let told =
+          #""notifiers": {"hook": {"type": "webhook", "url": "\#(hook.url("/ok"))", "allow_private": true}}, "aws""#
+        try cloud.place.write("config.json", config.replacingOccurrences(of: #""aws""#, with: told))
+        let watcher = try await cloud.watch()
+        try await eventually("it is ended") { try await cloud.isGone() }
+        try await eventually("it is told") { try hook.toldAlerts().contains("instance_leaked firing") }
+        watcher.signal(SIGTERM)
+        #expect(try await watcher.outcome().code == 0)
+      }
+    }
+  }
+
   @Test("A preempted job saves what it has, and goes on from there on another instance")
   func preempted() async throws {
     try await run { cloud in
