@@ -7,14 +7,20 @@ struct MainJobTests {
   @Test("a calculation is started, watched to its end, and can be looked up afterwards")
   func whole() async throws {
     try await Workplace.run { place in
-      try place.calculation("water", "echo \"hello $WHO\"; echo \"$BASIS_SET\"; echo warning >&2; echo 42 > result.txt")
+      // It ends only when somebody watches: `run` may see a faster end itself.
+      try place.calculation(
+        "water",
+        "until [ -e \"$GO\" ]; do sleep 0.05; done; echo \"hello $WHO\"; echo \"$BASIS_SET\"; echo warning >&2; echo 42 > result.txt"
+      )
       let started = try await place.cloudjobs(
-        "run", "water", "--env", "WHO=you", "--basis-set", "cc-pVDZ", "--tag", "team=qc")
+        "run", "water", "--env", "WHO=you", "--env", "GO=\(place.path("go"))", "--basis-set", "cc-pVDZ", "--tag",
+        "team=qc")
       #expect(started.code == 0, "\(started)")
       let id = started.output.trimmingCharacters(in: .newlines)
       #expect(id.count == 8 && started.output == id + "\n")
       #expect(started.errors.contains("Start the watcher: cloudjobs watch"))
 
+      try place.write("go", "")
       let watch = try await place.cloudjobs("watch", "--until-idle")
       #expect(watch.code == 0, "\(watch)")
       #expect(watch.output.isEmpty)
