@@ -116,7 +116,7 @@ let package = Package(
     // suites.
     .target(
       name: "TestSupport",
-      dependencies: ["JobModel", "JobStore", "ProviderKit", "Notifiers", "Monitor"],
+      dependencies: ["JobModel", "Transport", "JobStore", "ProviderKit", "Notifiers", "Monitor"],
       exclude: ["Servers"]),
     .testTarget(name: "EndToEndTests", dependencies: ["JobModel", "TestSupport"], path: "Tests/EndToEnd"),
 

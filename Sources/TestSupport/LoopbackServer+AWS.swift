@@ -146,35 +146,8 @@ extension LoopbackServer {
     }
   }
 
-  /// GETs a path, or POSTs JSON to it, with the curl program, and throws what is answered with a failure.
+  /// GETs a path, or POSTs JSON to it, and throws what is answered with a failure.
   package func ask(_ path: String, _ json: String? = nil) async throws -> Data {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments =
-      ["curl", "--silent", "--show-error", "--fail-with-body", "--noproxy", "*", "--max-time", "60", url(path)]
-      + (json == nil ? [] : ["--data-binary", "@-"])
-    let input = Pipe()
-    let output = Pipe()
-    process.standardInput = input
-    process.standardOutput = output
-    process.standardError = output
-    try process.run()
-    let (answer, code): (Data, Int32) = await withCheckedContinuation { continuation in
-      // Reading blocks, so it has a thread of its own.
-      let thread = Thread {
-        // A curl that did not start has told why.
-        try? input.fileHandleForWriting.write(contentsOf: Data((json ?? "").utf8))
-        try? input.fileHandleForWriting.close()
-        var answer = Data()
-        while case let piece = output.fileHandleForReading.nextPiece(), !piece.isEmpty { answer.append(piece) }
-        process.waitUntilExit()
-        continuation.resume(returning: (answer, process.terminationStatus))
-      }
-      thread.start()
-    }
-    guard code == 0 else {
-      throw Failure(description: "\(path) with \(json ?? "nothing"): \(String(decoding: answer, as: UTF8.self))")
-    }
-    return answer
+    try await ask(path, body: json.map { Array($0.utf8) })
   }
 }

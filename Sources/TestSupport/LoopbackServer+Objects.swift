@@ -40,27 +40,6 @@ package struct LoopbackObjects: Sendable {
   package func object(_ key: String) async throws -> Object? { try await state().objects[key] }
 
   private func ask(_ word: String, _ body: Data) async throws -> Data {
-    let files = FileManager.default.temporaryDirectory.appendingPathComponent("cloudjobs-objects-\(UUID().uuidString)")
-    try body.write(to: files)
-    defer { try? FileManager.default.removeItem(at: files) }  // a left-over in the temporary directory is no failure
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments = [
-      "curl", "--silent", "--fail", "--noproxy", "*", "--max-time", "20", "--data-binary", "@" + files.path,
-      server.url("/control/" + word),
-    ]
-    let output = Pipe()
-    process.standardOutput = output
-    process.standardInput = FileHandle.nullDevice
-    try process.run()
-    let handle = output.fileHandleForReading
-    let answer = await withCheckedContinuation { (continuation: CheckedContinuation<Data, Never>) in
-      Thread { continuation.resume(returning: handle.allPieces()) }.start()
-    }
-    process.waitUntilExit()
-    guard process.terminationStatus == 0 else {
-      throw LoopbackServer.Failure(description: "the bucket refused \(word): \(process.terminationStatus)")
-    }
-    return answer
+    try await server.ask("/control/" + word, body: Array(body))
   }
 }
