@@ -46,6 +46,21 @@ import Testing
     #expect(ground.output(reference) == "")
   }
 
+  /// A job whose first minute is over its budget is ended before anything is staged.
+  @Test func anEndBeforeTheStagingLeavesFoldersForTheLastCopy() async throws {
+    let ground = try Ground()
+    let request = ground.request("echo never")
+    try FileManager.default.createDirectory(
+      atPath: ground.root + "/" + request.token, withIntermediateDirectories: true)
+    try ground.write(ground.root + "/" + request.token + "/terminate", [])
+    let reference = try await ground.start(request) {
+      $0.finalSync = "cd work && mkdir ../sync && : >../sync/last-good.json"
+    }
+    let end = try await ground.gone(reference)
+    #expect(end.beacon?.endedBy == "terminated")
+    #expect(end.beacon?.message == "ended on request", "\(String(describing: end.beacon))")
+  }
+
   @Test func wakesAndEndsAStoppedScript() async throws {
     let ground = try Ground()
     let reference = try await ground.launch(ground.request("sleep 300"))

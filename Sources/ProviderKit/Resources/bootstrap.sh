@@ -729,6 +729,8 @@ if ! ln "identity.$$" identity 2>/dev/null; then
   mv "identity.$$" identity
 fi
 rm -f "identity.$$"
+# Before anybody can ask for a copy, or for the end, which makes a last one: without the folder it would fail.
+mkdir -p work 2>/dev/null
 # Random: zeros may take no room.
 head -c 65536 /dev/urandom >reserve 2>/dev/null
 
