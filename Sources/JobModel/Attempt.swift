@@ -16,37 +16,43 @@ package struct Attempt: Sendable, Hashable {
   package var segments: [PriceSegment]
   /// The last time the provider knew the instance.
   package var seenAt: Timestamp?
-  package var absentSince: Timestamp?
-  package var unreachableSince: Timestamp?
+  package var absentSince: Timestamp? {
+    get { rare[\.absentSince] }
+    set { rare[\.absentSince] = newValue }
+  }
+  package var unreachableSince: Timestamp? {
+    get { rare[\.unreachableSince] }
+    set { rare[\.unreachableSince] = newValue }
+  }
   package var heartbeatAt: Timestamp?
   /// Whether the loss of the heartbeat was reported and has not been taken back.
   package var heartbeatLost: Bool
   package var phase: Beacon.Phase?
-  package var exitCode: Int?
+  package var exitCode: Int? {
+    get { rare[\.exitCode] }
+    set { rare[\.exitCode] = newValue }
+  }
   /// Everything that was written up to then is on the remote.
   package var syncedAt: Timestamp?
   /// How the latest copy of the results went.
   package var sync: SyncReport? {
-    get { rare.value?.sync }
-    set { change { $0.sync = newValue } }
+    get { rare[\.sync] }
+    set { rare[\.sync] = newValue }
   }
   /// What the instance's ssh server must show.
   package var hostKey: HostKey? {
-    get { rare.value?.hostKey }
-    set { change { $0.hostKey = newValue } }
+    get { rare[\.hostKey] }
+    set { rare[\.hostKey] = newValue }
   }
   /// In one box, since many thousand attempts are held in memory.
-  private var rare = Boxed<Rare>.nothing
+  private var rare = RareFields<Rare>()
 
-  private struct Rare: Sendable, Hashable {
+  private struct Rare: Fields {
+    var absentSince: Timestamp?
+    var unreachableSince: Timestamp?
+    var exitCode: Int?
     var sync: SyncReport?
     var hostKey: HostKey?
-  }
-
-  private mutating func change(_ body: (inout Rare) -> Void) {
-    var value = rare.value ?? Rare()
-    body(&value)
-    if value != rare.value ?? Rare() { rare = value == Rare() ? .nothing : .some(value) }
   }
 
   package init(job: JobID, number: Int, requestedAt: Timestamp) {

@@ -19,11 +19,16 @@ package struct Job: Sendable, Hashable, Identifiable {
   /// What the earlier attempts cost together.
   package var earlierCost: Money
   /// Open until the instance is confirmed gone.
-  package var wish: TerminationWish?
+  package var wish: TerminationWish? {
+    get { boxedWish.value }
+    set { boxedWish = Boxed(newValue) }
+  }
   /// Keys of the cost thresholds that were crossed, so that none is reported twice.
   package var crossed: [String]
   /// Counts the commits of this row.
   package var revision: Int64
+  /// Few of the jobs that are held in memory have one.
+  private var boxedWish = Boxed<TerminationWish>.nothing
 
   package init(id: JobID, provider: ProviderName, spec: JobSpec, budget: Budget?, createdAt: Timestamp) {
     self.id = id

@@ -21,11 +21,11 @@ package struct JobMachine: Sendable {
     /// When the row was last written for liveness only.
     var livenessCommittedAt: Timestamp?
     /// In one box, since most of many thousand machines have none of it.
-    private var rare = Boxed<Rare>.nothing
+    private var rare = RareFields<Rare>()
 
     init(sequence: Int = 0) { self.sequence = sequence }
 
-    struct Rare: Sendable, Hashable {
+    struct Rare: Fields {
       /// When this computer was found to have slept: what the instance kept silent before does not count.
       var resumedAt: Timestamp?
       /// When the launch call began, while it has not been answered.
@@ -43,13 +43,8 @@ package struct JobMachine: Sendable {
     }
 
     subscript<Value: Equatable>(dynamicMember member: WritableKeyPath<Rare, Value>) -> Value {
-      get { (rare.value ?? Rare())[keyPath: member] }
-      set {
-        var value = rare.value ?? Rare()
-        guard value[keyPath: member] != newValue else { return }
-        value[keyPath: member] = newValue
-        rare = value == Rare() ? .nothing : .some(value)
-      }
+      get { rare[member] }
+      set { rare[member] = newValue }
     }
 
     struct Pending: Sendable, Hashable {
