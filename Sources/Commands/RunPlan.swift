@@ -135,8 +135,13 @@ struct RunPlan {
   var text: [String] {
     var lines = [
       "Name: \(printable(spec.name))", "Inputs: \(printable(spec.directory))", "Command: \(printable(spec.command))",
-      "Provider: \(provider)", "Instance: \(quote.instanceType) in \(quote.region) at \(quote.price.formatted)",
+      "Provider: \(provider)", "Instance: \(quote.text)",
     ]
+    lines += alternatives
+    if let bucket = spec.s3Bucket { lines.append("Inputs go through: s3://\(printable(bucket))") }
+    if let recovery = spec.recovery {
+      lines.append("Instances, if they are taken back: \(recovery.maxAttempts), in \(recovery.zones.rawValue) zones")
+    }
     // Values may be secrets; their names are enough to see that they are there.
     if !spec.environment.isEmpty {
       lines.append("Environment: \(spec.environment.keys.sorted().joined(separator: ", "))")
@@ -165,6 +170,16 @@ struct RunPlan {
     return lines
   }
 
+  /// The next few offers, and how many there are beside.
+  private var alternatives: [String] {
+    let shown = quote.alternatives.prefix(5)
+    guard !shown.isEmpty else { return [] }
+    var lines = ["If that can't be had, in this order:"] + shown.map { "  \($0.text)" }
+    let left = quote.alternatives.count - shown.count
+    if left > 0 { lines.append("  and \(left) more") }
+    return lines
+  }
+
   /// What the estimated runtime is billed with: the arithmetic by which a launch over the budget is refused.
   private var estimatedCost: Money? {
     spec.estimatedRuntimeSeconds.map { seconds in
@@ -182,6 +197,16 @@ struct RunPlan {
       "gdrive_path": .optional(spec.gdrivePath), "tags": .object(spec.tags.mapValues(JSONValue.string)),
       "dry_run": .bool(true),
     ]
+    document["zone"] = .optional(quote.zone)
+    document["alternatives"] = .array(
+      quote.alternatives.map { offer in
+        .object([
+          "instance_type": .string(offer.instanceType), "region": .string(offer.region),
+          "zone": .optional(offer.zone), "price_per_hour": .number(offer.price.dollars),
+        ])
+      })
+    document["s3_bucket"] = .optional(spec.s3Bucket)
+    document["max_attempts"] = .integer(Int64(spec.recovery?.maxAttempts ?? 1))
     document["estimated_runtime_seconds"] = spec.estimatedRuntimeSeconds.map(JSONValue.integer) ?? .null
     document["estimated_cost"] = estimatedCost.map(JSONValue.money) ?? .null
     document["max_duration_seconds"] = spec.maxDurationSeconds.map(JSONValue.integer) ?? .null

@@ -43,6 +43,7 @@ struct StagingView: Sendable {
   /// A bar on a terminal, a line now and then elsewhere.
   private final class Picture: Sendable {
     private struct State {
+      var progress = SyncProgress()
       var saidAt: Timestamp?
       var hasBar = false
     }
@@ -52,23 +53,30 @@ struct StagingView: Sendable {
       let console = context.console
       let now = context.clock.now()
       let isTerminal = console.isErrorTerminal
-      let isDue = state.withLock { state in
+      let width = isTerminal ? Terminal.size().0 - 1 : 100
+      let line: String? = state.withLock { state in
+        state.progress.take(progress.sample)
+        // A line every ten seconds is enough for a log.
         let pause = isTerminal ? Duration.milliseconds(100) : .seconds(10)
-        guard state.saidAt.map({ now - $0 >= pause }) ?? true else { return false }
+        guard state.saidAt.map({ now - $0 >= pause }) ?? true else { return nil }
         state.saidAt = now
         if isTerminal { state.hasBar = true }
-        return true
+        return state.progress.bar(width: width)
       }
-      guard isDue else { return }
-      let percent = progress.totalBytes > 0 ? progress.bytes * 100 / progress.totalBytes : 100
-      let line =
-        "\(percent) %  \(ByteText.short(progress.bytes)) of \(ByteText.short(progress.totalBytes)), "
-        + "\(progress.files) of \(counted(progress.totalFiles, "file"))"
+      guard let line else { return }
       if isTerminal { console.redraw(line) } else { console.note(line) }
     }
 
     func end(_ console: Console) {
       if state.withLock({ $0.hasBar }) { console.redraw("") }
     }
+  }
+}
+
+extension StagingProgress {
+  /// The same bar as for results.
+  fileprivate var sample: SyncProgress.Sample {
+    SyncProgress.Sample(
+      bytes: bytes, total: totalBytes, files: files, totalFiles: totalFiles, speed: bytesPerSecond ?? 0)
   }
 }

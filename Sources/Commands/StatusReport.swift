@@ -22,6 +22,8 @@ struct StatusReport {
   var copies: [SyncRecord] = []
   var events: [StoredEvent]
   var undelivered: [Delivery]
+  /// The latest messages about the job, whatever has become of them, newest first.
+  var alerts: [Delivery] = []
   var watcher: Holder?
 
   static func make(
@@ -32,7 +34,10 @@ struct StatusReport {
       events: detailed ? try await store.events(of: job.id, limit: nil) : [],
       undelivered: try await store.deliveries(DeliveryQuery(states: [.pending, .dead], job: job.id)),
       watcher: try await context.liveWatcher(store))
-    if detailed { report.copies = try await store.syncs(of: job.id, limit: 20) }
+    if detailed {
+      report.copies = try await store.syncs(of: job.id, limit: 20)
+      report.alerts = try await store.deliveries(DeliveryQuery(job: job.id, limit: 20))
+    }
     try await report.askProvider(context, offline: offline)
     // Jobs of a provider that this version lacks were imported; their folders are another tool's.
     if detailed, !offline, let folder = job.spec.gdrivePath, CommandContext.reaches(job.provider) {
@@ -62,6 +67,7 @@ struct StatusReport {
     members["syncs"] = .array(copies.map(JobDocument.copy))
     members["events"] = .array(events.map(JobDocument.event))
     members["undelivered_alerts"] = .array(undelivered.map(JobDocument.delivery))
+    members["alerts"] = .array(alerts.map(JobDocument.delivery))
     members["watched"] = .bool(watcher != nil)
     return .object(members)
   }
@@ -90,6 +96,13 @@ struct StatusReport {
       lines += ["", "UNDELIVERED ALERTS:", String(repeating: "-", count: 40)]
       lines += undelivered.map {
         "\($0.channel): \(printable($0.alert.title)) (\($0.state.rawValue), \(counted($0.tries, "try", "tries")))"
+      }
+    }
+    if !alerts.isEmpty {
+      lines += ["", "ALERTS:", String(repeating: "-", count: 40)]
+      lines += alerts.map {
+        "\(LocalZone.text($0.createdAt))  \($0.alert.severity.rawValue), \($0.alert.status.rawValue): "
+          + "\(printable($0.alert.title)) (\($0.channel): \($0.state.rawValue))"
       }
     }
     if !events.isEmpty {

@@ -195,10 +195,11 @@ extension Turn {
     recoverIfWanted()
   }
 
-  /// Some providers charge nothing for a spot instance that they take back soon.
+  /// Some providers charge nothing for a spot instance that they take back soon. One that has switched itself off after the
+  /// notice is charged: only what the provider says counts.
   private mutating func forgiveCharge(reason: Reason?) {
-    guard reason == .preempted || (reason == nil && job.reason == .preempted),
-      let limit = policy.billing.freeIfPreemptedWithin, let launchedAt = job.attempt.launchedAt,
+    guard reason == .preempted, let limit = policy.billing.freeIfPreemptedWithin,
+      let launchedAt = job.attempt.launchedAt,
       let endedAt = job.attempt.endedAt, endedAt - launchedAt < limit,
       job.attempt.segments.contains(where: { $0.price > .zero })
     else { return }
@@ -268,7 +269,9 @@ extension Turn {
     guard job.state.isTerminal, job.wish == nil, let endedAt = job.endedAt else { return }
     // A final sync may take long, and as long as it reports itself it may go on.
     let quietSince = job.attempt.phase == .finished ? endedAt : max(endedAt, job.attempt.heartbeatAt ?? endedAt)
-    guard now - quietSince >= policy.shutdownGrace else { return }
+    // One that got the notice may wait to be taken away, since that costs nothing.
+    let waits = job.reason == .preempted && policy.billing.freeIfPreemptedWithin != nil
+    guard now - quietSince >= policy.shutdownGrace + (waits ? .seconds(300) : .zero) else { return }
     let wish = TerminationWish(
       reason: .finished, message: "the machine did not shut itself down", at: now, finalSync: false)
     machine.job.wish = wish

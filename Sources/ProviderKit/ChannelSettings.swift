@@ -62,6 +62,11 @@ package struct ChannelSettings: Sendable, Hashable {
   package var rcloneSums: [String: String]
   /// The most that the end may take from the order, the notice or the end of the calculation on.
   package var endLimit: Duration
+  /// A machine that gets the notice while it is younger waits to be taken away, and does not switch itself off: what EC2
+  /// interrupts in its first hour costs nothing, what ends itself is charged. Zero for clouds without such a rule.
+  package var freeIfTaken: Duration
+  /// The most that it waits.
+  package var takingLimit: Duration
   /// The most that the copy may take that stands in for the last one of a script that was killed.
   package var lastCopyLimit: Duration
   /// How long the last beacon is tried.
@@ -77,7 +82,8 @@ package struct ChannelSettings: Sendable, Hashable {
     controlInterval: Duration = .seconds(30), noticeInterval: Duration = .seconds(5),
     lookInterval: Duration = .seconds(1), notices: Notices = .none, metadata: String? = nil, hasRole: Bool = false,
     region: String = "", remote: RemoteConfiguration = .present, remoteTries: Int = 12, rcloneArchive: String? = nil,
-    rcloneSums: [String: String] = [:], endLimit: Duration = .seconds(1800), lastCopyLimit: Duration = .seconds(900),
+    rcloneSums: [String: String] = [:], endLimit: Duration = .seconds(1800), freeIfTaken: Duration = .zero,
+    takingLimit: Duration = .seconds(300), lastCopyLimit: Duration = .seconds(900),
     lastWordsLimit: Duration = .seconds(120), powerOff: String = PowerOff.command,
     powerOffPause: Duration = .seconds(60), host: HostTraits = HostTraits()
   ) {
@@ -97,6 +103,8 @@ package struct ChannelSettings: Sendable, Hashable {
     self.rcloneArchive = rcloneArchive
     self.rcloneSums = rcloneSums
     self.endLimit = endLimit
+    self.freeIfTaken = freeIfTaken
+    self.takingLimit = takingLimit
     self.lastCopyLimit = lastCopyLimit
     self.lastWordsLimit = lastWordsLimit
     self.powerOff = powerOff
@@ -150,6 +158,8 @@ package struct ChannelSettings: Sendable, Hashable {
       "cc_rclone_sums=" + quoted(sums),
       "cc_managers=" + quoted(host.packageManagers.joined(separator: " ")),
       "cc_end=\(seconds(endLimit))",
+      "cc_free=\(seconds(freeIfTaken))",
+      "cc_taking=\(seconds(takingLimit))",
       "cc_last_copy=\(seconds(lastCopyLimit, atLeast: 1))",
       "cc_last=\(seconds(lastWordsLimit))",
       // Both scripts are started at the same moment.

@@ -61,13 +61,21 @@ package struct Quote: Sendable, Hashable {
   package var region: String
   package var zone: String?
   package var price: HourlyPrice
+  /// What a launch tries when this can't be had, in that order. They have no alternatives of their own.
+  package var alternatives: [Quote]
 
-  package init(instanceType: String, region: String, zone: String? = nil, price: HourlyPrice) {
+  package init(
+    instanceType: String, region: String, zone: String? = nil, price: HourlyPrice, alternatives: [Quote] = []
+  ) {
     self.instanceType = instanceType
     self.region = region
     self.zone = zone
     self.price = price
+    self.alternatives = alternatives
   }
+
+  /// As people write it.
+  package var text: String { "\(instanceType) in \(zone ?? region) at \(price.formatted)" }
 }
 
 /// One attempt as a provider needs it.

@@ -29,10 +29,12 @@ package struct SyncProgress: Sendable, Hashable {
     percent = max(percent, min(99, Int(Double(sample.bytes) / Double(sample.total) * 100)))
   }
 
-  /// `[########............]  42 %  12.3 MB of 29.0 MB  3.1 MB/s  5 s left`, at most `width` columns.
+  /// `[########............]  42 %  12.3 MB of 29.0 MB, 3 of 9 files  3.1 MB/s  5 s left`, at most `width` columns.
   package func bar(width: Int) -> String {
     guard let latest else { return "preparing" }
     var text = "\(percent) %  \(ByteText.short(latest.bytes)) of \(ByteText.short(latest.total))"
+    // What takes long with many small files is not their bytes.
+    if latest.totalFiles > 1 { text += ", \(latest.files) of \(latest.totalFiles) files" }
     if latest.bytes >= latest.total, latest.total > 0 {
       text += "  finishing"
     } else if latest.speed > 0 {

@@ -5,6 +5,10 @@ internal import Synchronization
 ///
 /// Everything that was started ends with the body, and the folder goes with it.
 package final class Workplace: Sendable {
+  /// How long something may take that ends at once: machines that boot behind the stand-in for AWS take a minute.
+  package static let patience = Duration.seconds(
+    ProcessInfo.processInfo.environment["CLOUDJOBS_TEST_PATIENCE"].flatMap(Int.init) ?? 60)
+
   package struct Failure: Error, CustomStringConvertible {
     package var description: String
   }
@@ -96,13 +100,15 @@ package final class Workplace: Sendable {
 
   /// Runs `cloudjobs` to its end.
   package func cloudjobs(
-    _ arguments: String..., input: String? = nil, environment: [String: String] = [:], deadline: Duration = .seconds(60)
+    _ arguments: String..., input: String? = nil, environment: [String: String] = [:],
+    deadline: Duration = Workplace.patience
   ) async throws -> Outcome {
     try await program(Self.executable, arguments, input: input, environment: environment).outcome(within: deadline)
   }
 
   package func cloudjobs(
-    _ arguments: [String], input: String? = nil, environment: [String: String] = [:], deadline: Duration = .seconds(60)
+    _ arguments: [String], input: String? = nil, environment: [String: String] = [:],
+    deadline: Duration = Workplace.patience
   ) async throws -> Outcome {
     try await program(Self.executable, arguments, input: input, environment: environment).outcome(within: deadline)
   }
@@ -177,7 +183,7 @@ package final class Workplace: Sendable {
   }
 
   /// Waits until a job's status is `status`.
-  package func reaches(_ id: String, _ status: String, deadline: Duration = .seconds(60)) async throws {
+  package func reaches(_ id: String, _ status: String, deadline: Duration = Workplace.patience) async throws {
     try await eventually("job \(id) is \(status)", deadline: deadline) {
       try await object("status", id, "--offline")["status"] as? String == status
     }
@@ -245,7 +251,7 @@ package final class Workplace: Sendable {
 
 /// Looks again and again until a condition holds, and throws when it does not in time.
 package func eventually(
-  _ what: String, deadline: Duration = .seconds(60), _ condition: () async throws -> Bool
+  _ what: String, deadline: Duration = Workplace.patience, _ condition: () async throws -> Bool
 ) async throws {
   let end = ContinuousClock.now + deadline
   while try await !condition() {

@@ -120,7 +120,9 @@ struct StatusReportTests {
     report.undelivered = [
       Delivery(id: 1, alert: alert, channel: "ops", state: .dead, tries: 20, createdAt: epoch, nextTryAt: epoch)
     ]
+    report.alerts = report.undelivered
     let lines = text(report)
+    #expect(lines.contains("\(LocalZone.text(epoch))  critical, event: Job\u{FFFD}failed (ops: dead)"))
     #expect(lines.contains("Termination requested 1m 40s ago: terminated on request, asked 3 times"))
     #expect(lines.contains("ops: Job\u{FFFD}failed (dead, 20 tries)"))
     #expect(lines.last == "Nobody watches this job. Start: cloudjobs watch")
@@ -156,7 +158,7 @@ struct StatusReportTests {
     #expect(
       Set(document.keys).subtracting(job.keys) == [
         "observation", "input_files", "log_file", "results", "synced_results", "syncs", "events", "undelivered_alerts",
-        "watched",
+        "alerts", "watched",
       ])
     #expect(document["results"] == .null)
     #expect(document["observation"]?["answer"]?.string == "absent")

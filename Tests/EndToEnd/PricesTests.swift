@@ -59,7 +59,11 @@ struct PricesTests {
         try await run.send("2\r")
         let ended = try await run.ends()
         #expect(ended.code == 0, "\(ended)")
-        #expect(ended.lines.contains { $0.hasPrefix("Instance: \(type) in us-east-1 at ") }, "\(ended)")
+        #expect(
+          ended.lines.contains { $0.hasPrefix("Instance: \(type) in us-east-1") && $0.contains(" at $") }, "\(ended)")
+        #expect(ended.lines.contains("If that can't be had, in this order:"), "\(ended)")
+        #expect(ended.lines.contains { $0.hasPrefix("  \(type) in us-east-1") }, "\(ended)")
+        #expect(ended.lines.contains("Inputs go through: s3://b"), "\(ended)")
 
         let left = try place.terminal(
           "run", "water", "--s3-bucket", "b", "--gdrive-path", "drive:x", "--from-spot-prices", "--region", "us-east-1",

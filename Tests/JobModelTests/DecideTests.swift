@@ -606,6 +606,31 @@ struct LossTests {
     #expect((driver.job.cost(at: driver.now, rule: .ec2Spot) == .zero) == (minutes < 60))
   }
 
+  @Test("What switches itself off after EC2's notice is charged, for EC2 did not end it")
+  func ownEnd() {
+    var driver = driver()
+    driver.observe(
+      .known(.init(state: .running, beacon: beacon(.finished, at: driver.now, started: epoch, endedBy: "preempted"))),
+      after: .seconds(60))
+    driver.observe(.known(.init(state: .terminated)), after: .seconds(1))
+    #expect(driver.job.reason == .preempted && driver.job.cost(at: driver.now, rule: .ec2Spot) > .zero)
+  }
+
+  @Test("What waits to be taken away is left in peace for some minutes more than what should have switched itself off")
+  func waiting() {
+    for (reason, minutes) in [("preempted", 5), (nil, 0)] as [(String?, Int)] {
+      var driver = driver()
+      let word = beacon(.finished, at: driver.now, started: epoch, exit: reason == nil ? 0 : nil, endedBy: reason)
+      let report = Observation.known(.init(state: .running, beacon: word))
+      driver.observe(report, after: .seconds(10))
+      let grace = driver.policy.shutdownGrace + .seconds(minutes * 60)
+      driver.observe(report, after: grace - .seconds(1))
+      #expect(driver.job.wish == nil)
+      driver.observe(report, after: .seconds(2))
+      #expect(driver.job.wish?.reason == .finished)
+    }
+  }
+
   @Test("A job that may recover is launched again when its instance was taken back, as often as it may")
   func recovery() {
     var driver = driver(RecoveryRule(maxAttempts: 2))

@@ -178,6 +178,39 @@ struct ChannelTests {
     }
   }
 
+  @Test("What costs nothing when it is taken away waits for that, unless somebody wants its end, or nobody comes")
+  func taking() async throws {
+    try await Machine.run { machine in
+      let settings = machine.channel {
+        $0.notices = .ec2
+        $0.metadata = machine.bucket.metadata
+        $0.freeIfTaken = .seconds(1_000_000_000)
+        $0.takingLimit = .seconds(600)
+      }
+      try await machine.boot(machine.bootstrap("sleep 60"), settings)
+      try await machine.published("the calculation runs") { $0.phase == .running }
+      let notice = #"{"action": "terminate", "time": "2026-11-25T08:22:00Z"}"#
+      try await machine.bucket.order("metadata", ["path": "meta-data/spot/instance-action", "text": notice])
+      try await machine.published("it has saved everything") { $0.phase == .finished }
+      try await eventually("it waits") { machine.text("instance/channel.log").contains("waits to be taken away") }
+      #expect(!machine.isOff)
+      try await machine.bucket.put("control", ControlOrder(terminate: true).text())
+      try await machine.switchedOff()
+      #expect(try await machine.beacon()?.endedBy == "preempted")
+    }
+    try await Machine.run { machine in
+      let settings = machine.channel {
+        $0.freeIfTaken = .seconds(1_000_000_000)
+        $0.takingLimit = .seconds(1)
+      }
+      try await machine.boot(machine.bootstrap("sleep 60"), settings)
+      try await machine.published("the calculation runs") { $0.phase == .running }
+      try machine.place.write("instance/interrupt", "the notice")
+      try await machine.switchedOff()
+      #expect(machine.text("instance/channel.log").contains("waits to be taken away"))
+    }
+  }
+
   @Test("A machine whose script was killed copies the results, says so, and goes off")
   func killed() async throws {
     try await Machine.run { machine in

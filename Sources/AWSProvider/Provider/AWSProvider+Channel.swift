@@ -30,6 +30,8 @@ extension AWSProvider {
       metadata: ChannelSettings.ec2Metadata, hasRole: settings.profile != nil, region: candidate.region)
     let end = channel.until
     renewals.withLock { $0[request.token] = end }
+    // The machine is a minute younger than the instance.
+    channel.freeIfTaken = (billing.freeIfPreemptedWithin ?? .zero) - .seconds(120)
     channel.lastCopyLimit = settings.sync.finalLimit
     channel.endLimit = settings.grace + settings.sync.finalLimit + .seconds(600)
     // Without the right to list the bucket S3 would answer a missing order like one that may not be read.

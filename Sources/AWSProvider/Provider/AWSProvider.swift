@@ -52,14 +52,18 @@ package final class AWSProvider: Provider, SSHReachable, FileListing, ChannelLif
 
   package func quote(_ spec: JobSpec) async throws(ProviderError) -> Quote {
     do throws(AWSError) {
-      let candidates = try await candidates(spec, avoid: [])
-      guard let best = candidates.first else {
+      let quotes = try await candidates(spec, avoid: []).map { candidate in
+        Quote(
+          instanceType: candidate.type, region: candidate.region, zone: candidate.zone,
+          price: HourlyPrice(microdollars: candidate.price))
+      }
+      guard var best = quotes.first else {
         throw AWSError(
           .capacity, "no spot offer fits: \(Self.wish(spec, settings))",
           remedy: "See cloudjobs prices, or name --instance-type and --region")
       }
-      return Quote(
-        instanceType: best.type, region: best.region, zone: best.zone, price: HourlyPrice(microdollars: best.price))
+      best.alternatives = Array(quotes.dropFirst())
+      return best
     } catch {
       throw ProviderError(error)
     }

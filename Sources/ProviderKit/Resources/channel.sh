@@ -557,6 +557,22 @@ publish_last() {
   done
 }
 
+# What is taken away while it is young costs nothing, what switches itself off does. Orders are still obeyed, and whoever stops
+# the machine does not have to wait.
+await_taking() {
+  [ -e interrupt ] && [ ! -e terminate ] || return 0
+  uptime_s
+  [ "$UP" -lt "$cc_free" ] || return 0
+  say 'everything is saved; the machine waits to be taken away, which costs nothing in its first hour'
+  trap 'exit 0' TERM INT HUP
+  give_up_at=$((UP + cc_taking))
+  while [ "$UP" -lt "$give_up_at" ] && [ ! -e terminate ]; do
+    sleep "$cc_look" &
+    wait $!
+    uptime_s
+  done
+}
+
 # A machine that does not go off at once is told again.
 switch_off() {
   for child in $CHILDREN; do kill -TERM "$child" 2>/dev/null; done
@@ -640,4 +656,5 @@ case ${TEXT-} in
     ;;
 esac
 publish_last
+await_taking
 switch_off

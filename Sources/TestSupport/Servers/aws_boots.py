@@ -1,4 +1,4 @@
-"""Instances that boot behind the stand-in's: one aws_guest each."""
+"""Instances that boot behind the stand-in's: one aws_guest each, or one aws_machine."""
 
 import base64
 import json
@@ -11,14 +11,21 @@ import threading
 import aws_catalog
 from aws_state import LIVE
 
-GUEST = os.path.join(os.path.dirname(os.path.abspath(__file__)), "aws_guest.py")
+HERE = os.path.dirname(os.path.abspath(__file__))
 # Image names begin with it: the user that the image has.
 USERS = {"al2023": "ec2-user", "debian": "admin", "ubuntu": "ubuntu"}
 
 
-def unsupported():
+def program(machine):
+    """What keeps an instance. machine: the folder of an image, or None for namespaces of this machine."""
+    words = ["aws_machine.py", machine] if machine else ["aws_guest.py"]
+    return [sys.executable, "-u", os.path.join(HERE, words[0]), *words[1:]]
+
+
+def unsupported(program):
     """Why instances cannot boot on this machine, or None."""
-    done = subprocess.run([sys.executable, GUEST, "--check"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    words = [*program[:3], "--check", *program[3:]]
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
     return None if done.returncode == 0 else ". ".join((done.stdout + done.stderr).split("\n")).strip(". ")
 
 
@@ -31,7 +38,7 @@ class Guest:
         self.known = threading.Event()
         self.script_code = "none"
         self.process = subprocess.Popen(
-            [sys.executable, "-u", GUEST], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.console, start_new_session=True)
+            boots.program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.console, start_new_session=True)
         self.send(json.dumps(self.config()))
         threading.Thread(target=self.follow, daemon=True).start()
 
@@ -111,8 +118,8 @@ class Guest:
 class Boots:
     """All that are booted."""
 
-    def __init__(self, service, port, reach, grace):
-        self.service, self.port, self.reach, self.grace = service, port, reach, grace
+    def __init__(self, service, program, port, reach, grace):
+        self.service, self.program, self.port, self.reach, self.grace = service, program, port, reach, grace
         self.guests = []
         self.over = threading.Event()
         threading.Thread(target=self.tick, daemon=True).start()

@@ -299,10 +299,13 @@ def boot(service, options):
     stop_boots(service)
     if not options.get("enabled", True):
         return {}
-    reason = aws_boots.unsupported()
+    program = aws_boots.program(options.get("machine"))
+    reason = aws_boots.unsupported(program)
     if reason:
         return {"unsupported": reason}
-    service.boots = aws_boots.Boots(service, service.port, options.get("reach", []), options.get("grace", 2.0))
+    # A machine takes its time to end all that runs on it.
+    grace = options.get("grace", 120.0 if options.get("machine") else 2.0)
+    service.boots = aws_boots.Boots(service, program, service.port, options.get("reach", []), grace)
     service.ec2.boot = service.boots.boot
     return {"supported": True}
 

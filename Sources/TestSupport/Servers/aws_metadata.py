@@ -6,12 +6,16 @@ https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.
 import base64
 import http.server
 import json
+import re
 import secrets
 import socketserver
 import threading
 import time
 
 LONGEST = 21600
+# A date names a version of the service; the newest is "latest". All have the same here.
+VERSIONS = "1.0", "2009-04-04", "2016-09-02", "2018-09-24", "2021-03-23", "latest"
+BELOW_VERSION = re.compile(r"/(?:%s)/(.*)" % "|".join(map(re.escape, VERSIONS)))
 
 
 def time_text(seconds):
@@ -100,7 +104,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if not facts["enabled"]:
             return self.answer(403)
         path = self.path.partition("?")[0]
-        content = look_up(tree(facts), path.removeprefix("/latest/")) if path.startswith("/latest/") else None
+        below = BELOW_VERSION.fullmatch(path)
+        content = "\n".join(VERSIONS) if path == "/" else look_up(tree(facts), below[1]) if below else None
         return self.answer(404) if content is None else self.answer(200, content)
 
     do_HEAD = do_GET

@@ -35,7 +35,8 @@ Plain HTTP to the same port controls it; bodies and answers are JSON, "region" i
   POST /_ctl/secret      name, value (a text, or null: removed)                        POST /_ctl/parameter  name, value
   POST /_ctl/regions     enabled: regions that are switched on beside the default ones
   POST /_ctl/boot        enabled, reach: ports of this machine's loopback that instances see on theirs, grace: seconds from
-                         SIGTERM to SIGKILL           → supported, or unsupported: why. See aws_guest
+                         SIGTERM to SIGKILL, machine: the folder of an image, which is booted in QEMU
+                                                      → supported, or unsupported: why. See aws_guest and aws_machine
   GET  /_ctl/state       settings, instances and requests by region, calls by region and action, hits of faults, violations
   GET  /_ctl/log         ?since=NUMBER: calls, oldest first
   GET  /_ctl/meta        ?instance=ID: what its metadata service is made of
