@@ -113,6 +113,8 @@ extension CommandContext {
     result.image = aws.string("ami_id")
     result.rcloneConfigSecret = aws.string("rclone_config_secret")
     result.rcloneConfigFile = aws.string("rclone_config_file").map(absolute) ?? rcloneConfigFile
+    if let archive = aws.string("rclone_archive") { result.rcloneArchive = archive == "none" ? nil : archive }
+    result.rcloneSums = (aws["rclone_sha256"]?.object ?? [:]).compactMapValues { $0.string?.lowercased() }
     result.diskGigabytes = aws.integer("disk_gb")
     result.excludedInputs = aws.strings("exclude_patterns")
     result.skippedInputs = Set(databaseFiles)

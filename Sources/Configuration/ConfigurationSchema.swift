@@ -59,6 +59,13 @@ package enum ConfigurationSchema {
       Schema.Field(
         "rclone_config_file", .text(.path),
         "The rclone.conf on this machine that instances get where no secret is named; otherwise rclone's own."),
+      Schema.Field(
+        "rclone_archive", .text(.line),
+        "Where an instance without rclone gets it: a zip, with `{arch}` for `amd64` or `arm64`; otherwise version 1.75.2 from rclone.org. `none` leaves it to the packages of the image."
+      ),
+      Schema.Field(
+        "rclone_sha256", .map(keys: .name, values: .text(.line), sensitiveKeys: false),
+        "The SHA-256 of that archive by architecture, as `{\"amd64\": \"…\"}`; one that differs is not used."),
       Schema.Field("profile", .text(.line), "The profile of the AWS credentials."),
       Schema.Field(
         "exclude_patterns", .list(.text(.line), atLeast: 0),

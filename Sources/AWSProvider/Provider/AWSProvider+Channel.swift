@@ -36,6 +36,7 @@ extension AWSProvider {
     channel.endLimit = settings.grace + settings.sync.finalLimit + .seconds(600)
     // Without the right to list the bucket S3 would answer a missing order like one that may not be read.
     try await store.write(BucketKeys.control(request.job, request.attempt), [])
+    (channel.rcloneArchive, channel.rcloneSums) = (settings.rcloneArchive, settings.rcloneSums)
     if sync != nil { channel.remote = try await remoteConfiguration(request, candidate, store) }
     let job = BootstrapJob(
       request: request, inputs: try await inputs(request, store), limits: limits,

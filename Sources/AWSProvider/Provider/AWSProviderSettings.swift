@@ -19,6 +19,10 @@ package struct AWSProviderSettings: Sendable, Hashable {
   package var rcloneConfigSecret: String?
   /// The file with rclone's configuration on this machine, sent sealed where no secret is named.
   package var rcloneConfigFile: String?
+  /// A zip with rclone for images without it, such as Amazon Linux, which has no package of it; nil for packages only.
+  package var rcloneArchive: String? = rcloneRelease
+  /// SHA-256 of the archive by architecture (`amd64`, `arm64`).
+  package var rcloneSums: [String: String] = [:]
   package var diskGigabytes: Int?
   /// Shell patterns of files that are not staged.
   package var excludedInputs: [String] = []
@@ -39,6 +43,9 @@ package struct AWSProviderSettings: Sendable, Hashable {
     self.hardware = hardware
     self.sshUser = sshUser
   }
+
+  /// The version that the tests run (https://rclone.org/downloads/).
+  package static let rcloneRelease = "https://downloads.rclone.org/v1.75.2/rclone-v1.75.2-linux-{arch}.zip"
 
   /// Where the scripts lie on an instance.
   package static let directory = "/var/lib/cloudjobs"
