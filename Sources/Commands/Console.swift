@@ -5,6 +5,8 @@ package struct Console: Sendable {
   package var isOutputTerminal: Bool
   package var isErrorTerminal: Bool
   package var isInputTerminal: Bool
+  /// Whether the terminal knows no escape sequences (`TERM=dumb`, or no `TERM` at all).
+  package var isDumb: Bool
   /// Whether escape sequences for colour may be written to standard output.
   package var usesColor: Bool
   /// The same of standard error, which may lead elsewhere.
@@ -15,12 +17,14 @@ package struct Console: Sendable {
   package enum Stream: Sendable { case output, error }
 
   package init(
-    isOutputTerminal: Bool, isErrorTerminal: Bool, isInputTerminal: Bool, usesColor: Bool, usesErrorColor: Bool = false,
-    sink: @escaping @Sendable (Stream, String) -> Void, source: @escaping @Sendable () -> String?
+    isOutputTerminal: Bool, isErrorTerminal: Bool, isInputTerminal: Bool, isDumb: Bool = false, usesColor: Bool,
+    usesErrorColor: Bool = false, sink: @escaping @Sendable (Stream, String) -> Void,
+    source: @escaping @Sendable () -> String?
   ) {
     self.isOutputTerminal = isOutputTerminal
     self.isErrorTerminal = isErrorTerminal
     self.isInputTerminal = isInputTerminal
+    self.isDumb = isDumb
     self.usesColor = usesColor
     self.usesErrorColor = usesErrorColor
     self.sink = sink
@@ -33,7 +37,7 @@ package struct Console: Sendable {
     let plain = !(environment["NO_COLOR"] ?? "").isEmpty || environment["TERM"] == "dumb"
     return Console(
       isOutputTerminal: output, isErrorTerminal: error, isInputTerminal: isatty(0) == 1,
-      usesColor: output && !plain, usesErrorColor: error && !plain,
+      isDumb: !Terminal.isCapable(environment), usesColor: output && !plain, usesErrorColor: error && !plain,
       sink: { stream, text in
         switch stream {
         // A closed pipe ends the program by SIGPIPE, as people expect of `| head`.
@@ -53,6 +57,9 @@ package struct Console: Sendable {
 
   /// A line for the person at the terminal.
   package func note(_ line: String) { sink(.error, line + "\n") }
+
+  /// Whether a line that was written can be written over.
+  package var canRedraw: Bool { isErrorTerminal && !isDumb }
 
   /// Writes over the last line that was written like this; an empty one takes it away.
   package func redraw(_ line: String) { sink(.error, "\r\u{1B}[K" + line) }

@@ -69,11 +69,11 @@ struct MarketQuestion {
     let provider: ProviderName
 
     func take(_ progress: MarketProgress) {
-      guard console.isErrorTerminal, progress.answered < progress.regions else { return }
+      guard console.canRedraw, progress.answered < progress.regions else { return }
       console.redraw(
         "Asking \(provider) for spot prices: \(progress.answered) of \(counted(progress.regions, "region")) answered")
     }
 
-    func finish() { if console.isErrorTerminal { console.redraw("") } }
+    func finish() { if console.canRedraw { console.redraw("") } }
   }
 }

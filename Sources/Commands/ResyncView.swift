@@ -44,17 +44,17 @@ final class ResyncView: Sendable {
     let now = context.clock.now()
     let line: String? = state.withLock { state in
       state.progress.take(sample)
-      guard console.isErrorTerminal else {
+      guard console.canRedraw else {
         // A line every ten seconds is enough for a log.
         guard state.saidAt.map({ now - $0 >= .seconds(10) }) ?? true else { return nil }
         state.saidAt = now
         return state.progress.bar(width: 100)
       }
       state.hasBar = true
-      return state.progress.bar(width: Terminal.size().0 - 1)
+      return state.progress.bar(width: Terminal.size(2).width - 1)
     }
     guard let line else { return }
-    if console.isErrorTerminal { console.redraw(line) } else { console.note(line) }
+    if console.canRedraw { console.redraw(line) } else { console.note(line) }
   }
 
   /// What a dry run would copy.

@@ -135,7 +135,7 @@ struct RunPlan {
   var text: [String] {
     var lines = [
       "Name: \(printable(spec.name))", "Inputs: \(printable(spec.directory))", "Command: \(printable(spec.command))",
-      "Provider: \(provider)", "Instance: \(quote.text)",
+      "Provider: \(provider)", "Instance: \(printable(quote.text))",
     ]
     lines += alternatives
     if let bucket = spec.s3Bucket { lines.append("Inputs go through: s3://\(printable(bucket))") }
@@ -170,13 +170,16 @@ struct RunPlan {
     return lines
   }
 
+  /// More offers than this are counted, not listed.
+  private static let shownAlternatives = 5
+
   /// The next few offers, and how many there are beside.
   private var alternatives: [String] {
-    let shown = quote.alternatives.prefix(5)
-    guard !shown.isEmpty else { return [] }
-    var lines = ["If that can't be had, in this order:"] + shown.map { "  \($0.text)" }
-    let left = quote.alternatives.count - shown.count
-    if left > 0 { lines.append("  and \(left) more") }
+    guard !quote.alternatives.isEmpty else { return [] }
+    var lines = ["If that can't be had, in this order:"]
+    lines += quote.alternatives.prefix(Self.shownAlternatives).map { "  " + printable($0.text) }
+    let left = quote.alternatives.dropFirst(Self.shownAlternatives)
+    if let dearest = left.map(\.price).max() { lines.append("  and \(left.count) more, at most \(dearest.formatted)") }
     return lines
   }
 

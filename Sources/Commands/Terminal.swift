@@ -35,10 +35,10 @@ final class Terminal: Sendable {
   /// Whether the terminal has hung up: nothing can be read from it or shown on it.
   static var isGone: Bool { isatty(0) == 0 || isatty(1) == 0 }
 
-  /// Columns and rows now.
-  static func size() -> (width: Int, height: Int) {
+  /// Columns and rows now, of the terminal that a stream leads to.
+  static func size(_ stream: Int32 = 1) -> (width: Int, height: Int) {
     var size = winsize()
-    guard ioctl(1, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0, size.ws_row > 0 else { return (80, 24) }
+    guard ioctl(stream, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0, size.ws_row > 0 else { return (80, 24) }
     return (Int(size.ws_col), Int(size.ws_row))
   }
 

@@ -29,25 +29,14 @@ package struct SyncProgress: Sendable, Hashable {
     percent = max(percent, min(99, Int(Double(sample.bytes) / Double(sample.total) * 100)))
   }
 
-  /// `[########............]  42 %  12.3 MB of 29.0 MB, 3 of 9 files  3.1 MB/s  5 s left`, at most `width` columns.
+  /// The bar with what stands beside it, at most `width` columns.
   package func bar(width: Int) -> String {
     guard let latest else { return "preparing" }
-    var text = "\(percent) %  \(ByteText.short(latest.bytes)) of \(ByteText.short(latest.total))"
-    // What takes long with many small files is not their bytes.
-    if latest.totalFiles > 1 { text += ", \(latest.files) of \(latest.totalFiles) files" }
-    if latest.bytes >= latest.total, latest.total > 0 {
-      text += "  finishing"
-    } else if latest.speed > 0 {
-      text += "  \(ByteText.short(Int64(latest.speed)))/s"
-      let left = Double(latest.total - latest.bytes) / latest.speed
-      if left < 360_000 { text += "  \(Int(left.rounded(.up))) s left" }
-    }
-    let room = width - text.count - 4
-    guard room >= 10 else { return String(text.prefix(max(0, width))) }
-    let length = min(30, room)
-    let done = length * percent / 100
-    let bar = String(repeating: "#", count: done) + String(repeating: ".", count: length - done)
-    return "[\(bar)]  \(text)"
+    return ProgressBar(
+      percent: percent, bytes: latest.bytes, totalBytes: latest.total, rate: latest.speed > 0 ? latest.speed : nil,
+      // What takes long with many small files is not their bytes.
+      files: latest.totalFiles > 1 ? ProgressBar.Files(done: latest.files, total: latest.totalFiles) : nil
+    ).line(width: width)
   }
 }
 

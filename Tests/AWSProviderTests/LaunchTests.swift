@@ -32,6 +32,40 @@ struct LaunchTests {
     }
   }
 
+  @Test("What a quote says comes next is what a launch goes on with, and nothing of it costs more than the most")
+  func quote() async throws {
+    try await LoopbackServer.aws { aws in
+      let types = ["c5.large", "m5.large"]
+      let open = StandIn(aws, regions: ["us-east-1", "eu-west-1"]) { $0.instanceTypes = types }
+      let all = try await open.provider.quote(open.job().spec)
+      // Twelve are tried at most, the best of them first.
+      #expect(all.alternatives.count == 11)
+      #expect(all.alternatives.map(\.price) == all.alternatives.map(\.price).sorted())
+      let limit = all.alternatives[2].price
+      let place = StandIn(aws, maxTries: 1, regions: ["us-east-1", "eu-west-1"]) {
+        $0.instanceTypes = types
+        $0.maximumPrice = limit
+      }
+      let job = place.job()
+      let quote = try await place.provider.quote(job.spec)
+      #expect(quote.alternatives.count >= 3 && quote.alternatives.allSatisfy { $0.price <= limit })
+      #expect(quote.alternatives == Array(all.alternatives.filter { $0.price <= limit }))
+      // All but the last have no room.
+      let walked = [quote] + quote.alternatives
+      for offer in walked.dropLast() {
+        try await aws.control(
+          "capacity", #"{"type": "\#(offer.instanceType)", "zone": "\#(offer.zone ?? "")", "count": 0}"#)
+      }
+      let launched = try await place.launch(job)
+      let last = try #require(walked.last)
+      #expect(launched.instance.type == last.instanceType && launched.instance.zone == last.zone)
+      #expect(launched.price == last.price)
+      let plan = try #require(try await place.provider.journal(job.id, 1, place.objects)).plan
+      #expect(plan.candidates.map { [$0.type, $0.zone] } == walked.map { [$0.instanceType, $0.zone] })
+      #expect(plan.index == walked.count - 1)
+    }
+  }
+
   // Every fault hits twice: libcurl asks anew by itself on a connection that was used before.
 
   @Test("An answer that was lost is found again, and nothing is launched twice", arguments: [1, 3])

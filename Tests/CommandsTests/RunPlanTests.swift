@@ -294,6 +294,47 @@ final class RunPlanTests {
     #expect(plan.document["budget_percents"]?.array == [.integer(50), .integer(80), .integer(100)])
   }
 
+  private func plan(alternatives count: Int) throws -> RunPlan {
+    let others = (0..<count).map { index in
+      Quote(
+        instanceType: index == 0 ? "c5\u{1B}" : "c5.large", region: "us-east-1", zone: index == 1 ? nil : "us-east-1f",
+        price: HourlyPrice(microdollars: 40_000 - Int64(index) * 1000))
+    }
+    return RunPlan(
+      spec: try RunPlan.spec(wishes(), directory: folder), provider: .aws,
+      quote: Quote(
+        instanceType: "c5.large", region: "us-east-1", zone: "us-east-1a", price: HourlyPrice("0.03")!,
+        alternatives: others))
+  }
+
+  @Test(
+    "the offers that come next are listed in their order, at most five of them",
+    arguments: [
+      (0, []), (1, [0]), (5, [0, 1, 2, 3, 4]), (6, [0, 1, 2, 3, 4]), (11, [0, 1, 2, 3, 4]),
+    ] as [(Int, [Int])])
+  func alternatives(_ count: Int, _ shown: [Int]) throws {
+    let plan = try plan(alternatives: count)
+    let lines = [
+      "  c5\u{FFFD} in us-east-1f at $0.0400/h", "  c5.large in us-east-1 at $0.0390/h",
+      "  c5.large in us-east-1f at $0.0380/h", "  c5.large in us-east-1f at $0.0370/h",
+      "  c5.large in us-east-1f at $0.0360/h",
+    ]
+    var expected = ["Instance: c5.large in us-east-1a at $0.0300/h"]
+    if count > 0 { expected.append("If that can't be had, in this order:") }
+    expected += shown.map { lines[$0] }
+    if count == 6 { expected.append("  and 1 more, at most $0.0350/h") }
+    if count == 11 { expected.append("  and 6 more, at most $0.0350/h") }
+    let text = plan.text
+    let first = try #require(text.firstIndex { $0.hasPrefix("Instance:") })
+    #expect(Array(text[first...]) == expected)
+    // Programs get all of them.
+    #expect(plan.document["zone"]?.string == "us-east-1a")
+    let others = try #require(plan.document["alternatives"]?.array)
+    #expect(others.count == count)
+    #expect(others.map { $0["price_per_hour"]?.double } == (0..<count).map { 0.04 - Double($0) / 1000 })
+    if count > 1 { #expect(others[1]["zone"] == .null && others[1]["region"]?.string == "us-east-1") }
+  }
+
   @Test("the estimate is billed as the provider bills")
   func estimate() throws {
     let wishes = wishes { $0.estimatedRuntime = "90s" }

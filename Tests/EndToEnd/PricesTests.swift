@@ -39,6 +39,43 @@ struct PricesTests {
     }
   }
 
+  @Test("run --dry-run lists the offers that a launch would go on with, and none above the most that it may cost")
+  func alternatives() async throws {
+    try await LoopbackServer.aws { aws in
+      func plan(_ extra: String) async throws -> (text: [Substring], json: [String: Any]) {
+        let config = Workplace.config(Self.aws.replacing("{\"regions\"", with: "{\(extra)\"regions\""))
+        var result: (text: [Substring], json: [String: Any])?
+        try await Workplace.run(config: config) { place in
+          try place.calculation("water", "true")
+          let words = ["run", "water", "--s3-bucket", "b", "--gdrive-path", "drive:x", "--dry-run"]
+          let text = try await place.cloudjobs(words + ["--provider", "aws"], environment: aws.environment)
+          #expect(text.code == 0, "\(text)")
+          let json = try await place.cloudjobs(words + ["--json"], environment: aws.environment)
+          let document = try JSONSerialization.jsonObject(with: Data(json.output.utf8)) as? [String: Any]
+          result = (text.output.split(separator: "\n"), try #require(document, "\(json)"))
+        }
+        return try #require(result)
+      }
+      let free = try await plan("")
+      let offers = try #require(free.json["alternatives"] as? [[String: Any]])
+      #expect(offers.count == 11)
+      let start = try #require(free.text.firstIndex { $0 == "If that can't be had, in this order:" }, "\(free.text)")
+      let instance = "Instance: \(free.json["instance_type"] ?? "") in \(free.json["zone"] ?? "") at $"
+      #expect(free.text[start - 1].hasPrefix(instance), "\(free.text)")
+      for (line, offer) in zip(free.text[(start + 1)...].prefix(5), offers) {
+        #expect(line.hasPrefix("  \(offer["instance_type"] ?? "") in \(offer["zone"] ?? "") at $"), "\(line)")
+      }
+      #expect(free.text[start + 6].hasPrefix("  and 6 more, at most $"), "\(free.text)")
+
+      let most = try #require(offers[1]["price_per_hour"] as? Double)
+      let bounded = try await plan("\"max_price_per_hour\": \"\(most)\", ")
+      let prices = (bounded.json["alternatives"] as? [[String: Any]] ?? []).compactMap {
+        $0["price_per_hour"] as? Double
+      }
+      #expect((2..<11).contains(prices.count) && prices.allSatisfy { $0 <= most }, "\(prices)")
+    }
+  }
+
   @Test("on a terminal of 80 columns nothing wraps, and the menu is answered by a number")
   func terminal() async throws {
     try await LoopbackServer.aws { aws in
