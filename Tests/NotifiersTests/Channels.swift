@@ -34,7 +34,7 @@ enum Service: String, CaseIterable, Sendable {
   }
 
   func channel(_ url: String? = nil) -> any HTTPChannel {
-    channel(HTTPConnection(Secret(url ?? address), timeout: .milliseconds(1500), allowPrivate: true))
+    channel(HTTPConnection(Secret(url ?? address), timeout: .seconds(60), allowPrivate: true))
   }
 
   func channel(_ connection: HTTPConnection) -> any HTTPChannel {

@@ -16,7 +16,7 @@ struct ServiceAnswerTests {
   }
 
   private func notifier(_ service: Service, _ url: String, allowPrivate: Bool = true) throws -> HTTPChannelNotifier {
-    let connection = HTTPConnection(Secret(url), timeout: .milliseconds(1500), allowPrivate: allowPrivate)
+    let connection = HTTPConnection(Secret(url), timeout: .seconds(60), allowPrivate: allowPrivate)
     return try HTTPChannelNotifier(name: "x", channel: service.channel(connection), http: http)
   }
 
