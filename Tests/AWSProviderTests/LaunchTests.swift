@@ -66,6 +66,26 @@ struct LaunchTests {
     }
   }
 
+  @Test("The bundle tells where an image without rclone gets it, unless that is left to its packages")
+  func rclone() async throws {
+    try await LoopbackServer.aws { aws in
+      for (archive, expected) in [
+        (AWSProviderSettings.rcloneRelease, "cc_rclone_url='https://downloads.rclone.org/"), (nil, "cc_rclone_url=''"),
+      ] as [(String?, String)] {
+        let place = StandIn(aws) {
+          $0.rcloneArchive = archive
+          $0.rcloneSums = ["amd64": "0123"]
+        }
+        let job = place.job()
+        _ = try await place.launch(job)
+        let bundle = try #require(try await place.objects.read("\(job.id)/attempts/1.bundle", limit: 1 << 20))
+        let text = String(decoding: bundle, as: UTF8.self)
+        #expect(text.contains(expected) && text.contains("cc_rclone_sums='amd64 0123'"))
+        _ = await place.provider.terminate(place.reference(job, try await place.launch(job)), finalSync: false)
+      }
+    }
+  }
+
   // Every fault hits twice: libcurl asks anew by itself on a connection that was used before.
 
   @Test("An answer that was lost is found again, and nothing is launched twice", arguments: [1, 3])

@@ -331,7 +331,7 @@ final class RunPlanTests {
     #expect(plan.document["zone"]?.string == "us-east-1a")
     let others = try #require(plan.document["alternatives"]?.array)
     #expect(others.count == count)
-    #expect(others.map { $0["price_per_hour"]?.double } == (0..<count).map { 0.04 - Double($0) / 1000 })
+    #expect(others.map { $0["price_per_hour"]?.double } == (0..<count).map { Double(40 - $0) / 1000 })
     if count > 1 { #expect(others[1]["zone"] == .null && others[1]["region"]?.string == "us-east-1") }
   }
 

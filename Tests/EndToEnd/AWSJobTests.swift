@@ -257,6 +257,45 @@ struct AWSJobTests {
     }
   }
 
+  @Test("A price that rises while a job runs is followed by its cost, and told")
+  func priceRise() async throws {
+    try await LoopbackServer.run("http_receiver") { hook in
+      try await run { cloud in
+        let config = String(decoding: try cloud.place.bytes("config.json"), as: UTF8.self)
+        let told =
+          #""notifiers": {"hook": {"type": "webhook", "url": "\#(hook.url("/ok"))", "allow_private": true}}, "aws""#
+        try cloud.place.write("config.json", config.replacingOccurrences(of: #""aws""#, with: told))
+        try cloud.place.calculation("calc", "while sleep 0.2; do :; done")
+        func price(_ records: String) async throws {
+          for zone in "abcdef" {
+            try await cloud.aws.control(
+              "prices", #"{"zone": "us-east-1\#(zone)", "type": "c5.large", "records": [\#(records)]}"#)
+          }
+        }
+        try await price("[86400, 0.02]")
+        let job = try await cloud.run("calc")
+        #expect(try await cloud.status(job)["price_per_hour"] as? Double == 0.02)
+        try await Task.sleep(for: .seconds(2))
+        try await price("[86400, 0.02], [0, 72]")
+        let watcher = try await cloud.watch()
+        try await eventually("the new price holds") {
+          try await cloud.status(job)["price_per_hour"] as? Double == 72
+        }
+        // Two cents a second since the rise; the old price would be a cent in half an hour.
+        try await eventually("the cost follows") {
+          let status = try await cloud.status(job)
+          return (status["estimated_cost"] as? Double ?? 0) > 0.1
+        }
+        try await eventually("it is told") { try hook.toldAlerts().contains { $0.hasPrefix("price_rise") } }
+        let history = try await cloud.cloudjobs("history", job)
+        #expect(history.output.contains("the price has risen from $0.0200/h to $72.0000/h"), "\(history)")
+        _ = try await cloud.cloudjobs("terminate", job, "--force")
+        watcher.signal(SIGTERM)
+        #expect(try await watcher.outcome().code == 0)
+      }
+    }
+  }
+
   @Test("A preempted job saves what it has, and goes on from there on another instance")
   func preempted() async throws {
     try await run { cloud in

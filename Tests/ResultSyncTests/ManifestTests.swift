@@ -79,7 +79,7 @@ struct ManifestTests {
     progress.take(.init(bytes: 12_300_000, total: 29_000_000, files: 3, totalFiles: 9, speed: 3_100_000))
     #expect(
       progress.bar(width: 100)
-        == "[############..................]  42 %  12.3 MB of 29.0 MB, 3 of 9 files  3.1 MB/s  6 s left")
+        == "[############..................]  42 %  12.3 MB of 29.0 MB  3.1 MB/s  6s left  3 of 9 files")
   }
 
   @Test(
