@@ -19,13 +19,24 @@ package final class RunningProgram: Sendable {
     process.environment = environment
     process.currentDirectoryURL = URL(fileURLWithPath: folder)
     process.standardInput = FileHandle.nullDevice
+    // The program has its own copies. Foundation keeps these for as long as the process object lives, which is longer than
+    // anybody expects, and crashes at the next start when there are 1,365 files: it then reads beyond a full buffer of
+    // /proc/self/fd.
+    var handles: [FileHandle] = []
+    defer { for handle in handles { try? handle.close() } }  // nothing is buffered
     if let input {
       try Data(input.utf8).write(to: URL(fileURLWithPath: files + ".in"))
-      process.standardInput = try FileHandle(forReadingFrom: URL(fileURLWithPath: files + ".in"))
+      let handle = try FileHandle(forReadingFrom: URL(fileURLWithPath: files + ".in"))
+      handles.append(handle)
+      process.standardInput = handle
     }
     for name in [files + ".out", files + ".err"] { try Data().write(to: URL(fileURLWithPath: name)) }
-    process.standardOutput = try FileHandle(forWritingTo: URL(fileURLWithPath: files + ".out"))
-    process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: files + ".err"))
+    let (output, errors) = (
+      try FileHandle(forWritingTo: URL(fileURLWithPath: files + ".out")),
+      try FileHandle(forWritingTo: URL(fileURLWithPath: files + ".err"))
+    )
+    handles += [output, errors]
+    (process.standardOutput, process.standardError) = (output, errors)
     try process.run()
     processID = process.processIdentifier
     self.process = Mutex(process)
