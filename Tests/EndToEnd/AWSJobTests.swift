@@ -281,7 +281,7 @@ struct AWSJobTests {
         try await eventually("the new price holds") {
           try await cloud.status(job)["price_per_hour"] as? Double == 72
         }
-        // Two cents a second since the rise; the old price would be a cent in half an hour.
+        // The first minute is bought at the old price; after it each second is two cents.
         try await eventually("the cost follows") {
           let status = try await cloud.status(job)
           return (status["estimated_cost"] as? Double ?? 0) > 0.1
