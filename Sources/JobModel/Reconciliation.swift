@@ -52,7 +52,17 @@ package enum FleetVerdict: Sendable, Hashable {
       self = member.database == database ? .orphan : .foreign(member.database)
       return
     }
+    // The same id in two databases: one was rebuilt from the other's bucket. Whoever made the instance looks after it.
+    if let owner = member.database, owner != database, job.spec.metadata["cloudjobs:database"]?.string != owner {
+      self = .foreign(owner)
+      return
+    }
     let attempt = job.attempt
+    if let number = member.attempt, number > attempt.number {
+      // This database is older than the attempt: a copy that was restored. Nobody knows better whether it is needed.
+      self = .orphan
+      return
+    }
     guard member.attempt == attempt.number else {
       self = .leaked("it is of attempt \(member.attempt ?? 0), and the job is at attempt \(attempt.number)")
       return

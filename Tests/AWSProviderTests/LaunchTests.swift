@@ -86,6 +86,67 @@ struct LaunchTests {
     }
   }
 
+  @Test(
+    "Whoever is gone is not judged without his last words: they count when EC2 has forgotten him, and are waited for")
+  func lastWords() async throws {
+    try await LoopbackServer.aws { aws in
+      let place = StandIn(aws)
+      let job = place.job()
+      let reference = place.reference(job, try await place.launch(job))
+      let word = Beacon(
+        job: job.id.rawValue, attempt: 1, phase: .finished, heartbeatAt: StandIn.now.rawValue, exitCode: 0)
+      let text = try JSONEncoder().encode(word)
+      try await place.objects.write("_cloudjobs/beacons/\(reference.token).json", Array(text))
+      // An order that can't be written is tried again, and is no reason to end the instance without its last copy.
+      place.objects.with { $0.failure = AWSError(.unavailable, "slow down") }
+      guard case .failed = await place.provider.terminate(reference, finalSync: true) else {
+        Issue.record("taken for ended")
+        return
+      }
+      #expect(try await aws.state().instances.allSatisfy { $0.state != "terminated" && $0.state != "shutting-down" })
+      try await aws.control("shutdown", #"{"instance": "\#(reference.instance.id)"}"#)
+      try await aws.control("clock", #"{"advance": 60}"#)
+      guard case .unreachable(let why) = await place.provider.observe([reference])[reference.token] else {
+        Issue.record("judged without its words")
+        return
+      }
+      #expect(why.contains("slow down"))
+      for forgets in [false, true] {
+        if forgets { try await aws.control("clock", #"{"advance": 8000}"#) }
+        place.objects.with { $0.failure = nil }
+        // Another provider: nothing is known from before.
+        let place = StandIn(aws, objects: place.objects)
+        guard case .known(let report) = await place.provider.observe([reference])[reference.token] else {
+          Issue.record("forgotten")
+          return
+        }
+        #expect(report.state == .terminated && report.beacon?.exitCode == 0 && report.endReason == nil)
+        #expect(report.endedAt != nil)
+        place.objects.with { $0.failure = AWSError(.unavailable, "slow down") }
+        guard
+          case .unreachable = await StandIn(aws, objects: place.objects).provider.observe([reference])[reference.token]
+        else {
+          Issue.record("judged without its words, forgotten: \(forgets)")
+          return
+        }
+      }
+    }
+  }
+
+  @Test("Types that burst are asked for without what is charged beside the spot price")
+  func bursting() {
+    func parameters(_ type: String) -> [String: String] {
+      let order = LaunchOrder(
+        candidate: LaunchPlan.Candidate(type: type, region: "us-east-1", price: 1), clientToken: "t", image: "ami-1",
+        userData: "", tags: [:])
+      return Dictionary(order.parameters.map { ($0.0, $0.1) }) { first, _ in first }
+    }
+    #expect(parameters("t3.large")["CreditSpecification.CpuCredits"] == "standard")
+    #expect(parameters("t4g.small")["CreditSpecification.CpuCredits"] == "standard")
+    #expect(parameters("c5.large")["CreditSpecification.CpuCredits"] == nil)
+    #expect(parameters("trn1.2xlarge")["CreditSpecification.CpuCredits"] == nil)
+  }
+
   // Every fault hits twice: libcurl asks anew by itself on a connection that was used before.
 
   @Test("An answer that was lost is found again, and nothing is launched twice", arguments: [1, 3])

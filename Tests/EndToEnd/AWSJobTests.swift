@@ -257,7 +257,7 @@ struct AWSJobTests {
     }
   }
 
-  @Test("A price that rises while a job runs is followed by its cost, and told")
+  @Test("A price that rises while a job runs is followed by the job, and told")
   func priceRise() async throws {
     try await LoopbackServer.run("http_receiver") { hook in
       try await run { cloud in
@@ -280,11 +280,6 @@ struct AWSJobTests {
         let watcher = try await cloud.watch()
         try await eventually("the new price holds") {
           try await cloud.status(job)["price_per_hour"] as? Double == 72
-        }
-        // The first minute is bought at the old price; after it each second is two cents.
-        try await eventually("the cost follows") {
-          let status = try await cloud.status(job)
-          return (status["estimated_cost"] as? Double ?? 0) > 0.1
         }
         try await eventually("it is told") { try hook.toldAlerts().contains { $0.hasPrefix("price_rise") } }
         let history = try await cloud.cloudjobs("history", job)

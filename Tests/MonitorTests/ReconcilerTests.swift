@@ -42,6 +42,9 @@ struct ReconcilerTests {
     #expect(verdict(member(), nil) == .orphan)
     #expect(verdict(member(database: "other"), nil) == .foreign("other"))
     #expect(verdict(member(database: nil), nil) == .foreign(nil))
+    // Of an attempt that an older copy of the database has not heard of, and of another database's job of the same id.
+    #expect(verdict(member(attempt: 2), job(running)) == .orphan)
+    #expect(verdict(member(attempt: 2, database: "other"), job(running)) == .foreign("other"))
     func isLeaked(_ member: FleetMember, _ job: Job) -> Bool {
       if case .leaked = verdict(member, job) { true } else { false }
     }
@@ -120,10 +123,10 @@ struct ReconcilerTests {
     leaving.state = .stopping
     let cloud = Cloud(FleetAnswer(members: [member(), member("i-2"), member("i-3", database: "x"), gone, leaving]))
     let report = try await reconcile(cloud, store)
-    // Tags of another database about a job of ours are as good as none: what counts is the row.
-    #expect(cloud.ended.withLock { $0.map(\.instance.id) } == ["i-2", "i-3"])
+    // What another database has launched is never ended by this one, even if both know a job of that id.
+    #expect(cloud.ended.withLock { $0.map(\.instance.id) } == ["i-2"])
     #expect(cloud.ended.withLock { $0.first?.bucket } == "b")
-    #expect(report.findings.count == 4 && report.leaked.count == 3)
+    #expect(report.findings.count == 4 && report.leaked.count == 2 && report.foreign.count == 1)
     let looked = Cloud(FleetAnswer(members: [member("i-2")]))
     #expect(try await reconcile(looked, store, ends: false).leaked.count == 1)
     #expect(looked.ended.withLock { $0.isEmpty })

@@ -132,7 +132,9 @@ package final class AWSClient: Sendable {
   ) async throws(AWSError) -> (url: Secret, until: Timestamp) {
     let credentials = try await supplier.credentials()
     let now = clock.now()
-    let end = credentials.expiration.map { min($0, now + lifetime) } ?? now + lifetime
+    // A session that does not say when it ends may do so any time; an hour is the least that is usual.
+    let known = credentials.expiration ?? (credentials.sessionToken == nil ? nil : now + .seconds(3600))
+    let end = known.map { min($0, now + lifetime) } ?? now + lifetime
     guard end - now >= min(.seconds(60), lifetime) else {
       throw AWSError(
         .credentials, "The credentials (\(credentials.source)) end too soon for an address that others are to use",

@@ -80,6 +80,9 @@ package struct LaunchOrder: Sendable, Hashable, Codable {
     // Otherwise an instance that switches itself off would stop, and its disk would cost for ever.
     add("InstanceInitiatedShutdownBehavior", "terminate")
     if let profile { add(profile.hasPrefix("arn:") ? "IamInstanceProfile.Arn" : "IamInstanceProfile.Name", profile) }
+    // What bursts is not charged beyond the spot price: by default these types buy more processor time when they have used theirs up
+    // (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/burstable-performance-instances-unlimited-mode.html).
+    if candidate.type.wholeMatch(of: /t[0-9]+[a-z]*\..*/) != nil { add("CreditSpecification.CpuCredits", "standard") }
     add("MetadataOptions.HttpTokens", "required")
     add("MetadataOptions.HttpEndpoint", "enabled")
     if let diskGigabytes {

@@ -7,19 +7,30 @@ extension AWSProvider {
   package func observe(_ instances: [InstanceReference]) async -> [String: Observation] {
     let known = await states(instances)
     // The last words of an instance that is gone must be among them.
-    let isAnyGone = known.values.contains { if case .known(let instance) = $0 { instance.isGone } else { false } }
+    let isAnyGone = known.values.contains { $0.isGone }
     let words = await beacons(instances, asOf: isAnyGone ? now() : nil)
     var answers: [String: Observation] = [:]
     for reference in instances {
-      switch known[reference.instance.id] {
-      case .known(let instance):
-        answers[reference.token] = .known(instance.report(beacon: words[reference.token]))
-      case .absent: answers[reference.token] = .absent
+      let beacon = words.found[reference.token]
+      let state = known[reference.instance.id]
+      // Nothing more comes after this look, so whoever may have ended well is not judged without his last words.
+      if state?.isGone == true, let failure = words.failures[reference.token] {
+        answers[reference.token] = .unreachable("the last words of \(reference.instance.id) can't be read: \(failure)")
+        continue
+      }
+      switch state {
+      case .known(let instance): answers[reference.token] = .known(instance.report(beacon: beacon))
+      case .absent:
+        // EC2 forgets an instance an hour after its end. What it has published says how it ended, and when.
+        answers[reference.token] =
+          beacon.flatMap { $0.isOver ? $0 : nil }.map { beacon in
+            .known(.init(state: .terminated, endedAt: Timestamp(milliseconds: beacon.heartbeatAt), beacon: beacon))
+          } ?? .absent
       case .unreachable(let message): answers[reference.token] = .unreachable(message)
       case nil: answers[reference.token] = .unreachable("EC2 was not asked")
       }
     }
-    await renewChannels(instances.filter { known[$0.instance.id]?.isAlive == true }, words)
+    await renewChannels(instances.filter { known[$0.instance.id]?.isAlive == true }, words.found)
     return answers
   }
 
@@ -27,6 +38,15 @@ extension AWSProvider {
     case known(EC2Instance)
     case absent
     case unreachable(String)
+
+    /// Whether its last words are said.
+    var isGone: Bool {
+      switch self {
+      case .known(let instance): instance.isGone
+      case .absent: true
+      case .unreachable: false
+      }
+    }
 
     var isAlive: Bool { if case .known(let instance) = self { !instance.isGone } else { false } }
   }
@@ -58,31 +78,47 @@ extension AWSProvider {
     }
   }
 
-  /// By token. A bucket that can't be read is no reason to doubt the instances: their heartbeat is what grows old.
-  private func beacons(_ instances: [InstanceReference], asOf moment: Timestamp?) async -> [String: Beacon] {
-    var all: [String: Beacon] = [:]
+  /// By token, with why some could not be read. A bucket that can't be read is no reason to doubt instances that run: their
+  /// heartbeat is what grows old.
+  private func beacons(
+    _ instances: [InstanceReference], asOf moment: Timestamp?
+  ) async -> (found: [String: Beacon], failures: [String: String]) {
+    var found: [String: Beacon] = [:]
+    var failures: [String: String] = [:]
     for (bucket, references) in Dictionary(grouping: instances, by: \.bucket) {
       guard let bucket else { continue }
-      do {
-        all.merge(try await beacons(bucket).beacons(of: references.map(\.token), asOf: moment)) { first, _ in first }
+      let tokens = references.map(\.token)
+      do throws(AWSError) {
+        let answer = try await beacons(bucket).look(for: tokens, asOf: moment)
+        found.merge(answer.found) { first, _ in first }
+        failures.merge(answer.failures.mapValues(\.description)) { first, _ in first }
       } catch {
+        // In a bucket that is gone nothing will be found later either.
+        if error.code != .notFound { for token in tokens { failures[token] = error.description } }
         logger.warning("Beacons could not be read", metadata: ["bucket": "\(bucket)", "error": "\(error)"])
       }
     }
-    return all
+    return (found, failures)
   }
 
   // MARK: Ending
 
   package func terminate(_ instance: InstanceReference, finalSync: Bool) async -> TerminateAnswer {
-    if finalSync, let bucket = instance.bucket, await hasSpoken(instance, bucket) {
+    if finalSync, let bucket = instance.bucket {
       do throws(AWSError) {
+        // An instance whose script has never said a word hears no order either.
+        guard try await beacons(bucket).knows(instance.token) else { return await end(instance) }
         try await order({ $0.terminate = true }, to: instance, bucket: bucket)
         return .accepted
       } catch {
+        // It is tried again, and ends without its last copy only when that has taken too long.
         return .failed("the order to end \(instance.instance.id) could not be written: \(error)")
       }
     }
+    return await end(instance)
+  }
+
+  private func end(_ instance: InstanceReference) async -> TerminateAnswer {
     do throws(AWSError) {
       try await ec2.terminate([instance.instance.id], region: instance.instance.region)
       if let request = instance.instance.spotRequestID {
@@ -92,10 +128,5 @@ extension AWSProvider {
     } catch {
       return .failed(error.description)
     }
-  }
-
-  /// An instance whose script has never said a word hears no order either.
-  private func hasSpoken(_ instance: InstanceReference, _ bucket: String) async -> Bool {
-    (try? await beacons(bucket).knows(instance.token)) ?? false
   }
 }

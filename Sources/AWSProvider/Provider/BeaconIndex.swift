@@ -38,15 +38,24 @@ package actor BeaconIndex {
   package func beacons(
     of tokens: [String], asOf moment: Timestamp? = nil
   ) async throws(AWSError) -> [String: Beacon] {
+    let answer = try await look(for: tokens, asOf: moment)
+    if let failure = answer.failures.values.first, answer.failures.count == tokens.count { throw failure }
+    return answer.found
+  }
+
+  /// The same, with why a beacon that is newer than the one that was found could not be read.
+  package func look(
+    for tokens: [String], asOf moment: Timestamp? = nil
+  ) async throws(AWSError) -> (found: [String: Beacon], failures: [String: AWSError]) {
     try await refresh(asOf: moment)
-    try await read(tokens)
+    let failures = await read(tokens)
     var found: [String: Beacon] = [:]
     for token in tokens {
       guard let entry = entries[token], var beacon = entry.beacon else { continue }
       if beacon.heartbeatAt == 0 { beacon.heartbeatAt = entry.modified.rawValue }
       found[token] = beacon
     }
-    return found
+    return (found, failures)
   }
 
   /// Whether an attempt's instance has ever published anything, as of the last listing.
@@ -98,9 +107,9 @@ package actor BeaconIndex {
     listedAt = start
   }
 
-  private func read(_ tokens: [String]) async throws(AWSError) {
+  private func read(_ tokens: [String]) async -> [String: AWSError] {
     let wanted = tokens.filter { entries[$0]?.isRead == false }
-    guard !wanted.isEmpty else { return }
+    guard !wanted.isEmpty else { return [:] }
     let objects = objects
     let share = (wanted.count + Self.readers - 1) / Self.readers
     let chunks = stride(from: 0, to: wanted.count, by: share).map { Array(wanted[$0..<min($0 + share, wanted.count)]) }
@@ -125,15 +134,15 @@ package actor BeaconIndex {
       for await part in group { all += part }
       return all
     }
-    var failure: AWSError?
+    var failures: [String: AWSError] = [:]
     for (token, result) in results {
       switch result {
       case .success(let beacon):
         if let beacon { entries[token]?.beacon = beacon }
         entries[token]?.isRead = true
-      case .failure(let error): failure = error
+      case .failure(let error): failures[token] = error
       }
     }
-    if let failure, results.allSatisfy({ if case .failure = $0.1 { true } else { false } }) { throw failure }
+    return failures
   }
 }

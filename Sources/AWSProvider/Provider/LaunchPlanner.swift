@@ -57,7 +57,9 @@ package enum LaunchPlanner {
     // What another region or type may have.
     case "Unsupported", "UnsupportedOperation", "InvalidInstanceType", "InvalidAMIID.NotFound",
       "InvalidKeyPair.NotFound",
-      "InvalidGroup.NotFound", "InvalidSubnetID.NotFound", "OptInRequired":
+      "InvalidGroup.NotFound", "InvalidSubnetID.NotFound", "OptInRequired",
+      // A zone without a default subnet, a region without a default network, a type that the image does not run on.
+      "InvalidInput", "VPCIdNotSpecified", "MissingInput", "InvalidParameterCombination":
       return .next(.launchError, words)
     case "IdempotentInstanceTerminated": return .ended
     case "IdempotentParameterMismatch", "ConcurrentTagAccess":
