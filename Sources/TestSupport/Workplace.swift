@@ -143,7 +143,10 @@ package final class Workplace: Sendable {
     }
     // Beside the folder, so that a test sees only what the program makes.
     let files = (folder as NSString).deletingLastPathComponent + "/\(number)"
-    var all = ["PATH": Self.searchPath, "HOME": folder, "LC_ALL": "C.UTF-8", "TZ": "UTC"]
+    // A program that crashes says where.
+    var all = [
+      "PATH": Self.searchPath, "HOME": folder, "LC_ALL": "C.UTF-8", "TZ": "UTC", "SWIFT_BACKTRACE": "enable=yes,color=no",
+    ]
     all.merge(environment) { _, new in new }
     let program = try RunningProgram(
       path: path, arguments: arguments, folder: folder, environment: all, input: input, files: files)
