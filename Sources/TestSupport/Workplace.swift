@@ -145,7 +145,8 @@ package final class Workplace: Sendable {
     let files = (folder as NSString).deletingLastPathComponent + "/\(number)"
     // A program that crashes says where.
     var all = [
-      "PATH": Self.searchPath, "HOME": folder, "LC_ALL": "C.UTF-8", "TZ": "UTC", "SWIFT_BACKTRACE": "enable=yes,color=no",
+      "PATH": Self.searchPath, "HOME": folder, "LC_ALL": "C.UTF-8", "TZ": "UTC",
+      "SWIFT_BACKTRACE": "enable=yes,color=no",
     ]
     all.merge(environment) { _, new in new }
     let program = try RunningProgram(
