@@ -143,11 +143,7 @@ package final class Workplace: Sendable {
     }
     // Beside the folder, so that a test sees only what the program makes.
     let files = (folder as NSString).deletingLastPathComponent + "/\(number)"
-    // A program that crashes says where.
-    var all = [
-      "PATH": Self.searchPath, "HOME": folder, "LC_ALL": "C.UTF-8", "TZ": "UTC",
-      "SWIFT_BACKTRACE": "enable=yes,color=no",
-    ]
+    var all = ["PATH": Self.searchPath, "HOME": folder, "LC_ALL": "C.UTF-8", "TZ": "UTC"]
     all.merge(environment) { _, new in new }
     let program = try RunningProgram(
       path: path, arguments: arguments, folder: folder, environment: all, input: input, files: files)
