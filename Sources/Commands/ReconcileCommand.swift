@@ -98,6 +98,12 @@ package struct ReconcileCommand: AsyncParsableCommand {
           "the tags of instance \(printable(id)) name no job. End it: cloudjobs reconcile --terminate \(printable(id))")
       }
       let taken = try await RememberedJobs.take(into: store, context, bucket: member.bucket, jobs: [job])
+      guard !taken.skipped.contains(job) else {
+        throw CommandError(
+          .usage,
+          "job \(job) is in this database already, which is older than instance \(printable(id)); restore a newer copy, or "
+            + "end the instance: cloudjobs reconcile --terminate \(printable(id))")
+      }
       guard taken.imported.contains(job) else {
         throw CommandError(
           .noInput,
@@ -199,7 +205,7 @@ enum Fleet {
     case .known: "known"
     case .launching: "being launched"
     case .leaked(let why): "leaked: \(why)"
-    case .orphan: "orphan: this database has no such job"
+    case .orphan: "orphan: this database has no such job, or only earlier attempts of it"
     case .foreign(let database): "of another database\(database.map { " (\(printable($0)))" } ?? "")"
     }
   }

@@ -211,7 +211,7 @@ package struct RunCommand: AsyncParsableCommand {
     spec.gdrivePath = context.resultsFolder(id, wish: spec.gdrivePath)
     if plan.provider != .local {
       // By it the database knows its instances, and a token of this job is no other database's.
-      spec.metadata[Self.databaseKey] = .string(try await store.databaseID())
+      spec.database = try await store.databaseID()
       spec = try await StagingView(context: context).stage(id, spec, provider: plan.provider)
     }
     let now = context.clock.now()
@@ -243,9 +243,6 @@ package struct RunCommand: AsyncParsableCommand {
       }
     }
   }
-
-  /// Where a job's spec says which database it belongs to.
-  static let databaseKey = "cloudjobs:database"
 
   private func freeID(_ store: any Store) async throws -> JobID {
     if let jobID, let id = JobID(jobID) {

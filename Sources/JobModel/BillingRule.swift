@@ -9,6 +9,9 @@ package struct BillingRule: Sendable, Hashable {
   /// A spot instance that the provider takes back before this time costs nothing; nil if it does.
   package var freeIfPreemptedWithin: Duration?
 
+  /// How long an instance that has saved everything waits at most to be taken back for nothing. EC2's notice is two minutes.
+  package static let longestWait = Duration.seconds(300)
+
   package init(increment: Int64, minimum: Int64) {
     self.increment = max(1, increment)
     self.minimum = max(0, minimum)

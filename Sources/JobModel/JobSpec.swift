@@ -122,6 +122,12 @@ package struct JobSpec: Sendable, Hashable, Codable {
 }
 
 extension JobSpec {
+  /// The identity of the database that made the job, by which an instance is known to be its own.
+  package var database: String? {
+    get { metadata["cloudjobs:database"]?.string }
+    set { metadata["cloudjobs:database"] = newValue.map(JSONValue.string) }
+  }
+
   /// The zone whose price the user chose, if there was a choice. An instance may still be launched in another one.
   package var preferredZone: String? {
     get { metadata["zone"]?.string }

@@ -41,7 +41,8 @@ package enum FleetVerdict: Sendable, Hashable {
   case launching
   /// Nothing needs it, and it costs: the job is over, or goes on with another instance. The text says why.
   case leaked(String)
-  /// It is this database's, which has no such job: removed, or lost with an older copy of the file.
+  /// It is this database's, which has no such job, or only earlier attempts of it: removed, or lost with an older copy of the
+  /// file.
   case orphan
   /// It belongs to another database.
   case foreign(String?)
@@ -53,7 +54,7 @@ package enum FleetVerdict: Sendable, Hashable {
       return
     }
     // The same id in two databases: one was rebuilt from the other's bucket. Whoever made the instance looks after it.
-    if let owner = member.database, owner != database, job.spec.metadata["cloudjobs:database"]?.string != owner {
+    if let owner = member.database, owner != database, job.spec.database != owner {
       self = .foreign(owner)
       return
     }

@@ -271,7 +271,7 @@ extension Turn {
     let quietSince = job.attempt.phase == .finished ? endedAt : max(endedAt, job.attempt.heartbeatAt ?? endedAt)
     // One that got the notice may wait to be taken away, since that costs nothing.
     let waits = job.reason == .preempted && policy.billing.freeIfPreemptedWithin != nil
-    guard now - quietSince >= policy.shutdownGrace + (waits ? .seconds(300) : .zero) else { return }
+    guard now - quietSince >= policy.shutdownGrace + (waits ? BillingRule.longestWait : .zero) else { return }
     let wish = TerminationWish(
       reason: .finished, message: "the machine did not shut itself down", at: now, finalSync: false)
     machine.job.wish = wish

@@ -77,7 +77,7 @@ package struct Reconciler: Sendable {
       let why: String
       switch finding.verdict {
       case .leaked(let text): why = text
-      case .orphan: why = "this database has no such job"
+      case .orphan: why = "this database has no such job, or only earlier attempts of it"
       case .known, .launching, .foreign: continue
       }
       let condition = AlertPolicy.leakCondition(finding.member)

@@ -83,7 +83,7 @@ package struct ChannelSettings: Sendable, Hashable {
     lookInterval: Duration = .seconds(1), notices: Notices = .none, metadata: String? = nil, hasRole: Bool = false,
     region: String = "", remote: RemoteConfiguration = .present, remoteTries: Int = 12, rcloneArchive: String? = nil,
     rcloneSums: [String: String] = [:], endLimit: Duration = .seconds(1800), freeIfTaken: Duration = .zero,
-    takingLimit: Duration = .seconds(300), lastCopyLimit: Duration = .seconds(900),
+    takingLimit: Duration = BillingRule.longestWait, lastCopyLimit: Duration = .seconds(900),
     lastWordsLimit: Duration = .seconds(120), powerOff: String = PowerOff.command,
     powerOffPause: Duration = .seconds(60), host: HostTraits = HostTraits()
   ) {

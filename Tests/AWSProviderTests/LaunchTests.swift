@@ -77,11 +77,11 @@ struct LaunchTests {
           $0.rcloneSums = ["amd64": "0123"]
         }
         let job = place.job()
-        _ = try await place.launch(job)
+        let launched = try await place.launch(job)
         let bundle = try #require(try await place.objects.read("\(job.id)/attempts/1.bundle", limit: 1 << 20))
         let text = String(decoding: bundle, as: UTF8.self)
         #expect(text.contains(expected) && text.contains("cc_rclone_sums='amd64 0123'"))
-        _ = await place.provider.terminate(place.reference(job, try await place.launch(job)), finalSync: false)
+        _ = await place.provider.terminate(place.reference(job, launched), finalSync: false)
       }
     }
   }

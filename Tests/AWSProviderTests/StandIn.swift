@@ -39,7 +39,7 @@ struct StandIn {
 
   func job(_ id: String = "a1b2c3d4", _ change: (inout JobSpec) -> Void = { _ in }) -> Job {
     var spec = JobSpec(name: "water", directory: "/calc", command: "true", s3Bucket: objects.bucket)
-    spec.metadata[InstanceTags.database] = .string(Self.database)
+    spec.database = Self.database
     change(&spec)
     // Its inputs are staged: there are none.
     objects.with {

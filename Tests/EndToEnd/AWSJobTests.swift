@@ -275,8 +275,8 @@ struct AWSJobTests {
         try await price("[86400, 0.02]")
         let job = try await cloud.run("calc")
         #expect(try await cloud.status(job)["price_per_hour"] as? Double == 0.02)
-        try await Task.sleep(for: .seconds(2))
-        try await price("[86400, 0.02], [0, 72]")
+        // In two seconds, and so after the launch; the watcher looks later than that.
+        try await price("[86400, 0.02], [-2, 72]")
         let watcher = try await cloud.watch()
         try await eventually("the new price holds") {
           try await cloud.status(job)["price_per_hour"] as? Double == 72

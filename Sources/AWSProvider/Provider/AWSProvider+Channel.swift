@@ -30,7 +30,7 @@ extension AWSProvider {
       metadata: ChannelSettings.ec2Metadata, hasRole: settings.profile != nil, region: candidate.region)
     let end = channel.until
     renewals.withLock { $0[request.token] = end }
-    // The machine is a minute younger than the instance.
+    // The machine is younger than the instance, by up to two minutes.
     channel.freeIfTaken = (billing.freeIfPreemptedWithin ?? .zero) - .seconds(120)
     channel.lastCopyLimit = settings.sync.finalLimit
     channel.endLimit = settings.grace + settings.sync.finalLimit + .seconds(600)

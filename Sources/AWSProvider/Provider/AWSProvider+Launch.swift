@@ -150,7 +150,7 @@ extension AWSProvider {
     guard userData.utf8.count <= 16_384 else {
       throw AWSError(.invalid, "the user data of the instance would be \(userData.utf8.count) bytes; EC2 takes 16384")
     }
-    let database = request.spec.metadata[InstanceTags.database]?.string ?? ""
+    let database = request.spec.database ?? ""
     return LaunchOrder(
       candidate: candidate,
       clientToken: LaunchOrder.clientToken(

@@ -11,24 +11,9 @@ extension AWSProvider {
     let words = await beacons(instances, asOf: isAnyGone ? now() : nil)
     var answers: [String: Observation] = [:]
     for reference in instances {
-      let beacon = words.found[reference.token]
-      let state = known[reference.instance.id]
-      // Nothing more comes after this look, so whoever may have ended well is not judged without his last words.
-      if state?.isGone == true, let failure = words.failures[reference.token] {
-        answers[reference.token] = .unreachable("the last words of \(reference.instance.id) can't be read: \(failure)")
-        continue
-      }
-      switch state {
-      case .known(let instance): answers[reference.token] = .known(instance.report(beacon: beacon))
-      case .absent:
-        // EC2 forgets an instance an hour after its end. What it has published says how it ended, and when.
-        answers[reference.token] =
-          beacon.flatMap { $0.isOver ? $0 : nil }.map { beacon in
-            .known(.init(state: .terminated, endedAt: Timestamp(milliseconds: beacon.heartbeatAt), beacon: beacon))
-          } ?? .absent
-      case .unreachable(let message): answers[reference.token] = .unreachable(message)
-      case nil: answers[reference.token] = .unreachable("EC2 was not asked")
-      }
+      let state = known[reference.instance.id] ?? .unreachable("EC2 was not asked")
+      answers[reference.token] = state.observation(
+        beacon: words.found[reference.token], failure: words.failures[reference.token])
     }
     await renewChannels(instances.filter { known[$0.instance.id]?.isAlive == true }, words.found)
     return answers
@@ -45,6 +30,21 @@ extension AWSProvider {
       case .known(let instance): instance.isGone
       case .absent: true
       case .unreachable: false
+      }
+    }
+
+    /// - Parameter failure: why the last words could not be read.
+    func observation(beacon: Beacon?, failure: String?) -> Observation {
+      // Nothing more comes after this look, so whoever may have ended well is not judged without his last words.
+      if isGone, let failure { return .unreachable("the last words of the instance can't be read: \(failure)") }
+      switch self {
+      case .known(let instance): return .known(instance.report(beacon: beacon))
+      case .absent:
+        // EC2 forgets an instance an hour after its end. What it has published says how it ended, and when.
+        guard let beacon, beacon.isOver else { return .absent }
+        return .known(
+          .init(state: .terminated, endedAt: Timestamp(milliseconds: beacon.heartbeatAt), beacon: beacon))
+      case .unreachable(let message): return .unreachable(message)
       }
     }
 
