@@ -160,9 +160,9 @@ import Testing
   @Test func theMonitorEndsWhatAKilledScriptLeftWhenNobodyWatches() async throws {
     let ground = try Ground()
     let reference = try await ground.launch(ground.request("setsid sleep 300 & sleep 301"))
-    try await ground.running(reference)
+    try await ground.monitored(reference)
     kill(try ground.leader(reference), SIGKILL)
-    let deadline = ContinuousClock.now + .seconds(10)
+    let deadline = ContinuousClock.now + .seconds(60)
     while try !ground.marked(reference).isEmpty, ContinuousClock.now < deadline {
       try await Task.sleep(for: .milliseconds(20))
     }

@@ -50,7 +50,9 @@ import Testing
     // The ground removes its folder, which works only when nothing is mounted there.
     defer { withExtendedLifetime(ground) { disk.unmount() } }
     let reference = try await ground.launch(
-      ground.request("cat /dev/zero >fill; echo x >more && exit 99; " + command) { $0.maxDurationSeconds = 2 })
+      ground.request("cat /dev/zero >fill; while echo x >more; do cat /dev/zero >>fill; done; " + command) {
+        $0.maxDurationSeconds = 2
+      })
     // Nobody looks until it is over.
     try await ground.over(reference)
     try disk.fill()
@@ -106,9 +108,10 @@ import Testing
 
   @Test func theLinkSpeaksForAScriptThatWasKilledWithItsMonitor() async throws {
     let ground = try Ground()
-    let reference = try await ground.launch(ground.request("sleep 2; exit 6"))
+    let reference = try await ground.launch(ground.request("until [ -e go ]; do sleep 0.05; done; exit 6"))
     try await ground.running(reference)
     try await ground.killScript(reference)
+    try ground.write(ground.provider.workFolder(of: reference) + "/go", [])
     // Nobody looks before the calculation is over.
     try await ground.over(reference)
     let end = try await ground.gone(reference)

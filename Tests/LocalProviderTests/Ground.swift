@@ -56,7 +56,7 @@ final class Ground: Sendable {
   /// Observes until the condition holds.
   @discardableResult
   func until(
-    _ reference: InstanceReference, patience: Duration = .seconds(15), _ condition: (Observation.Report) -> Bool
+    _ reference: InstanceReference, patience: Duration = .seconds(60), _ condition: (Observation.Report) -> Bool
   ) async throws -> Observation.Report {
     let deadline = ContinuousClock.now + patience
     var last: Observation?
@@ -74,6 +74,12 @@ final class Ground: Sendable {
 
   func running(_ reference: InstanceReference) async throws {
     try await until(reference) { $0.beacon?.phase == .running }
+  }
+
+  /// Waits until the calculation runs and the script's monitor, which begins a moment later, has written a beacon.
+  func monitored(_ reference: InstanceReference) async throws {
+    let first = try await until(reference) { $0.beacon?.phase == .running }.beacon?.heartbeatAt ?? 0
+    try await until(reference) { $0.beacon?.heartbeatAt ?? 0 > first }
   }
 
   /// Runs a command to its end.
@@ -146,7 +152,7 @@ final class Ground: Sendable {
 
   /// Waits until something stands in a file.
   func found(_ path: String, _ words: String) async throws {
-    let deadline = ContinuousClock.now + .seconds(10)
+    let deadline = ContinuousClock.now + .seconds(60)
     while !text(path).contains(words) {
       guard ContinuousClock.now < deadline else {
         throw ProviderContract.Violation(description: "'\(words)' never stood in \(path): \(text(path))")
@@ -157,7 +163,7 @@ final class Ground: Sendable {
 
   /// Waits until no process of the instance is left. Nobody asks the provider, which might end some of them.
   func over(_ reference: InstanceReference) async throws {
-    let deadline = ContinuousClock.now + .seconds(15)
+    let deadline = ContinuousClock.now + .seconds(60)
     while try !marked(reference).isEmpty {
       guard ContinuousClock.now < deadline else {
         throw ProviderContract.Violation(description: "still there: \(try marked(reference))")

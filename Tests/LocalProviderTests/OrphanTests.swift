@@ -17,7 +17,7 @@ import Testing
   }
 
   private func absent(_ ground: Ground, _ reference: InstanceReference) async throws {
-    let deadline = ContinuousClock.now + .seconds(15)
+    let deadline = ContinuousClock.now + .seconds(60)
     while await ground.observe(reference) != .absent {
       guard ContinuousClock.now < deadline else {
         throw ProviderContract.Violation(description: "never absent: \(try ground.marked(reference)) live")
@@ -27,7 +27,7 @@ import Testing
   }
 
   @Test(arguments: [true, false]) func aRemovedFolderHidesNoProcess(_ isRemembered: Bool) async throws {
-    let ground = try Ground()
+    let ground = try Ground(grace: .seconds(2))
     let request = ground.request("trap '' TERM; echo ready; while :; do sleep 0.05; done")
     let reference = try await ground.launch(request)
     try await ground.printed(reference, "ready")
@@ -48,7 +48,7 @@ import Testing
   }
 
   @Test func aLaterCallKillsWhatIgnoresTERM() async throws {
-    let ground = try Ground(grace: .seconds(2))
+    let ground = try Ground(grace: .seconds(4))
     let reference = try await ground.launch(
       ground.request("trap '' TERM; echo ready; while :; do sleep 0.05; done"))
     try await ground.printed(reference, "ready")
