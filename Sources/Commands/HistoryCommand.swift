@@ -49,7 +49,7 @@ package struct HistoryCommand: AsyncParsableCommand {
       switch event.kind {
       case .failed, .launchFailed, .budgetReached, .terminateFailed: .red
       case .completed, .started, .launched: .green
-      case .costThreshold, .heartbeatLost, .providerUnreachable, .strayInstance: .yellow
+      case .costThreshold, .heartbeatLost, .providerUnreachable, .strayInstance, .launchDelayed: .yellow
       default: nil
       }
     let shown = color.map { console.colored(kind, $0, on: stream) } ?? kind

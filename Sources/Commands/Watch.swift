@@ -293,7 +293,8 @@ struct Watch {
     let level: Logger.Level =
       switch event.kind {
       case .failed, .launchFailed, .budgetReached: .error
-      case .heartbeatLost, .providerUnreachable, .costThreshold, .terminateFailed, .strayInstance: .warning
+      case .heartbeatLost, .providerUnreachable, .costThreshold, .terminateFailed, .strayInstance, .launchDelayed:
+        .warning
       default: .info
       }
     logger.log(level: level, "Job event: \(phrase(event.kind))", metadata: metadata)

@@ -82,7 +82,7 @@ package struct AlertPolicy: Sendable, Hashable {
   package static func rule(for event: Event) -> AlertRule? {
     switch event.kind {
     case .failed: event.reason == .preempted ? .jobPreempted : .jobFailed
-    case .launchFailed: .launchFailed
+    case .launchFailed, .launchDelayed: .launchFailed
     case .completed: .jobCompleted
     case .terminated: .jobTerminated
     case .costThreshold: .costThreshold
@@ -205,6 +205,7 @@ package struct AlertPolicy: Sendable, Hashable {
     return switch event.kind {
     case .failed: "Job \(name) failed: \(event.reason?.phrase ?? event.message)"
     case .launchFailed: "Job \(name) could not be launched: \(event.message)"
+    case .launchDelayed: "Job \(name) waits to be launched again: no capacity"
     case .completed: "Job \(name) completed, \(cost.formatted())"
     case .terminated: "Job \(name) ended: \(event.reason?.phrase ?? event.message)"
     case .budgetReached: "Job \(name) reached its budget: \(event.message)"

@@ -56,6 +56,18 @@ package struct PriceSegment: Sendable, Hashable {
     self.from = from
     self.price = price
   }
+
+  /// What a history tells that is not known yet, oldest first, each with another price than the one before. The price of a
+  /// launch was an offer; what held at that moment may have been another one, and replaces it.
+  package static func news(_ history: [PriceSegment], after last: PriceSegment) -> [PriceSegment] {
+    var price = last.price
+    var news: [PriceSegment] = []
+    for segment in history.sorted(by: { $0.from < $1.from }) where segment.from >= last.from && segment.price != price {
+      news.append(segment)
+      price = segment.price
+    }
+    return news
+  }
 }
 
 /// What an attempt costs: its price segments under a billing rule.

@@ -6,6 +6,8 @@ package struct Event: Sendable, Hashable {
     case launchRequested = "launch_requested"
     case launched
     case launchFailed = "launch_failed"
+    /// There was no room for another attempt; it is launched later.
+    case launchDelayed = "launch_delayed"
     case started
     case completed
     case failed

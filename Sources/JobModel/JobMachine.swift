@@ -34,6 +34,9 @@ package struct JobMachine: Sendable {
       var terminate: Pending?
       var sync: Pending?
       var nextFindAt: Timestamp?
+      /// When an attempt that found no room is launched again, and how often it was tried in vain.
+      var nextLaunchAt: Timestamp?
+      var refusedLaunches: Int?
       var nextTerminateAt: Timestamp?
       var nextSyncAt: Timestamp?
       /// Since when the calculation has done nothing.
@@ -87,6 +90,7 @@ package struct JobMachine: Sendable {
       return "confirm the end " + wait(outstanding.nextPollAt)
     }
     if job.state == .launching {
+      if let moment = outstanding.nextLaunchAt { return "launch again " + wait(moment) }
       return outstanding.launchSince != nil ? "launching" : "look for it " + wait(outstanding.nextFindAt)
     }
     if job.state.isTerminal { return "wait for shutdown" }
@@ -220,6 +224,7 @@ struct Turn {
       moments.append(poll)
     }
     if let since = outstanding.launchSince { moments.append(since + policy.launchTimeout) }
+    if let again = outstanding.nextLaunchAt { moments.append(again) }
     if let pending = outstanding.find {
       moments.append(pending.since + policy.observeTimeout)
     } else if let find = outstanding.nextFindAt {
@@ -246,6 +251,7 @@ struct Turn {
       machine.outstanding.launchSince = nil
       startFind()
     }
+    if let again = outstanding.nextLaunchAt, now >= again { startLaunch() }
     if let pending = outstanding.find {
       if now >= pending.since + policy.observeTimeout { startFind() }
     } else if let find = outstanding.nextFindAt, now >= find {

@@ -18,6 +18,8 @@ package enum Observation: Sendable, Hashable {
     /// The provider's own words for it.
     package var endMessage: String?
     package var beacon: Beacon?
+    /// Of one that ended: what it cost from one moment to the next, if the provider knows.
+    package var prices: [PriceSegment] = []
 
     package init(
       state: InstanceState, publicIP: String? = nil, privateIP: String? = nil, endedAt: Timestamp? = nil,

@@ -8,6 +8,9 @@ package struct SupervisionPolicy: Sendable, Hashable {
   package var observeTimeout: Duration = .seconds(60)
   /// A launch whose instance can't be found after this long is lost.
   package var launchTimeout: Duration = .seconds(600)
+  /// How long after its launch a provider may not know an instance yet. No absence counts before that, unless the
+  /// instance was seen meanwhile.
+  package var absenceGrace: Duration = .zero
   /// How long an instance must be absent before it counts as gone.
   package var absenceConfirmation: Duration = .seconds(60)
   /// A heartbeat older than this is worth an alert.
@@ -25,6 +28,11 @@ package struct SupervisionPolicy: Sendable, Hashable {
   package var syncInterval: Duration = .seconds(300)
   /// How long the last copy may take; later an instance that is to end is ended without it.
   package var finalSyncLimit: Duration = .seconds(900)
+  /// First pause before another try to launch an attempt that found no room; it doubles up to `capacityRetryCap`.
+  package var capacityRetry: Duration = .seconds(60)
+  package var capacityRetryCap: Duration = .seconds(900)
+  /// How long a job that is to recover waits for room.
+  package var capacityPatience: Duration = .seconds(86_400)
   package var billing: BillingRule = .perSecond
   package var alerts = AlertPolicy()
 

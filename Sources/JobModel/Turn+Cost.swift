@@ -16,6 +16,19 @@ extension Turn {
       .priceRise, "the price has risen from \(first.formatted) to \(price.formatted)", key: String(step))
   }
 
+  /// The prices that held while the instance ran and nobody followed them.
+  mutating func learnPrices(_ prices: [PriceSegment], until end: Timestamp) {
+    guard job.attempt.isLive, let last = job.attempt.segments.last else { return }
+    let news = PriceSegment.news(prices, after: last).filter { $0.from < end }
+    guard let newest = news.last else { return }
+    machine.job.attempt.segments += news
+    record(
+      .priceChanged,
+      news.count == 1
+        ? "\(last.price.formatted) became \(newest.price.formatted)"
+        : "\(last.price.formatted) became \(newest.price.formatted), in \(news.count) steps")
+  }
+
   /// Reports every threshold that the cost has reached; of several of one kind only the highest is told.
   mutating func crossThresholds() {
     guard job.attempt.launchedAt != nil, machine.outstanding.hasHeard else { return }

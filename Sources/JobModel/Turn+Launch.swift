@@ -3,6 +3,7 @@ extension Turn {
   mutating func startLaunch() {
     machine.outstanding.launchSince = now
     machine.outstanding.nextFindAt = nil
+    machine.outstanding.nextLaunchAt = nil
     decision.effects.append(.launch)
   }
 
@@ -25,7 +26,7 @@ extension Turn {
       if let wish = job.wish {
         move(to: .terminated, reason: wish.reason, message: wish.message ?? "ended before it was launched")
         machine.job.wish = nil
-      } else {
+      } else if !waitForRoom(reason, message) {
         move(to: .failed, reason: reason, message: message)
       }
     case .unknown(let message):
@@ -34,6 +35,33 @@ extension Turn {
       machine.outstanding.nextFindAt = now + policy.eagerPollInterval
     }
   }
+
+  /// A job that was taken back waits for room, which may come any time: nobody is there to start it again. False if it is
+  /// not to wait, or has waited long enough.
+  private mutating func waitForRoom(_ reason: Reason, _ message: String) -> Bool {
+    guard reason == .capacity, job.attempt.number > 1, job.spec.recovery != nil,
+      now - job.attempt.requestedAt < policy.capacityPatience
+    else { return false }
+    let refused = machine.outstanding.refusedLaunches ?? 0
+    machine.outstanding.refusedLaunches = refused + 1
+    let pause = min(policy.capacityRetry * (1 << min(refused, 10)), policy.capacityRetryCap)
+    machine.outstanding.nextLaunchAt = now + pause
+    machine.job.attempt.absentSince = nil
+    noteReachable()
+    if !job.crossed.contains(Self.roomKey) {
+      machine.job.crossed.append(Self.roomKey)
+      record(
+        .launchDelayed,
+        "there is no room for attempt \(job.attempt.number), which is tried again for "
+          + "\(DurationText.short(policy.capacityPatience)): \(message)", reason: .capacity)
+    }
+    return true
+  }
+
+  /// Says in the row that the attempt waits for room: its launch is old then, and not lost.
+  private static let roomKey = "no_room"
+
+  private var waitsForRoom: Bool { job.crossed.contains(Self.roomKey) }
 
   /// The provider named an instance. It is never forgotten, whatever has become of the job meanwhile.
   mutating func named(_ attempt: Int, _ launched: Launched) {
@@ -45,6 +73,9 @@ extension Turn {
     machine.outstanding.launchSince = nil
     machine.outstanding.find = nil
     machine.outstanding.nextFindAt = nil
+    machine.outstanding.nextLaunchAt = nil
+    machine.outstanding.refusedLaunches = nil
+    machine.job.crossed.removeAll { $0 == Self.roomKey }
     machine.outstanding.hasHeard = true
     noteReachable()
     machine.job.attempt.absentSince = nil
@@ -98,7 +129,7 @@ extension Turn {
       } else {
         machine.outstanding.nextFindAt = now + policy.eagerPollInterval
       }
-    } else if now - job.attempt.requestedAt < policy.launchTimeout {
+    } else if waitsForRoom || now - job.attempt.requestedAt < policy.launchTimeout {
       // The token makes this safe: if the first call comes through after all, both name the same instance.
       startLaunch()
     } else if confirmed {
@@ -134,7 +165,7 @@ extension Turn {
     guard move(to: .launching, message: "attempt \(number)") else { return }
     machine.job.earlierCost += spent
     machine.job.attempt = Attempt(job: job.id, number: number, requestedAt: now)
-    machine.job.crossed.removeAll { $0.hasPrefix("sync_") || $0 == "idle" || $0 == "stuck" }
+    machine.job.crossed.removeAll { $0.hasPrefix("sync_") || ["idle", "stuck", Self.roomKey].contains($0) }
     machine.job.startedAt = nil
     machine.job.endedAt = nil
     machine.outstanding = .init(sequence: machine.outstanding.sequence)

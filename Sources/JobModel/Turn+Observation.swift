@@ -20,7 +20,7 @@ extension Turn {
       machine.outstanding.hasHeard = true
       let since = job.attempt.absentSince ?? now
       machine.job.attempt.absentSince = since
-      if now - since >= policy.absenceConfirmation, since < now || policy.absenceConfirmation == .zero {
+      if !isYoung, now - since >= policy.absenceConfirmation, since < now || policy.absenceConfirmation == .zero {
         gone(endedAt: since)
       }
     case .known(let report):
@@ -33,6 +33,11 @@ extension Turn {
     schedulePoll()
   }
 
+  /// A provider may not show an instance everywhere at once.
+  private var isYoung: Bool {
+    job.attempt.seenAt == nil && job.attempt.launchedAt.map { now - $0 < policy.absenceGrace } ?? false
+  }
+
   private mutating func known(_ report: Observation.Report) {
     machine.job.attempt.instanceState = report.state
     if report.state != .terminated { machine.job.attempt.seenAt = now }
@@ -41,6 +46,7 @@ extension Turn {
       read(beacon)
     }
     if report.state == .terminated {
+      learnPrices(report.prices, until: report.endedAt ?? now)
       gone(endedAt: report.endedAt, reason: report.endReason, message: report.endMessage, isSeen: true)
     } else {
       checkStopped(report)
@@ -239,8 +245,7 @@ extension Turn {
       if now - last < policy.heartbeatTimeout {
         machine.job.attempt.heartbeatLost = false
         record(.heartbeatBack, "the heartbeat is back")
-      } else if silence >= policy.heartbeatGiveUp, machine.outstanding.channelUntil.map({ $0 > now }) ?? true {
-        // An instance whose addresses have run out works on, and can't be heard: that is told, and no reason to end it.
+      } else if silence >= policy.heartbeatGiveUp, hushed(since: last) >= policy.heartbeatGiveUp {
         // Only a later look than the one that missed it comes here: the first after a pause may see an old beacon.
         move(
           to: .failed, reason: .heartbeatLost,
@@ -254,6 +259,13 @@ extension Turn {
         .heartbeatLost, "no heartbeat for \(DurationText.short(silence))", reason: .heartbeatLost,
         key: String(last.rawValue))
     }
+  }
+
+  /// How long the instance has said nothing although it could. One whose addresses have run out works on, and can't be
+  /// heard: that is told, and no reason to end it. One that spoke later than that needs no addresses.
+  private func hushed(since last: Timestamp) -> Duration {
+    let end = machine.outstanding.channelUntil.map { $0 > last ? min($0, now) : now } ?? now
+    return end - max(last, machine.outstanding.resumedAt ?? last)
   }
 
   /// Nobody looked for long although this process was alive: this computer has slept, and with it the instances on it.

@@ -19,6 +19,11 @@ extension Turn {
     record(.terminateRequested, wish.message ?? wish.reason.phrase, reason: wish.reason)
     if job.attempt.instance != nil {
       startTermination()
+    } else if machine.outstanding.nextLaunchAt != nil {
+      // Its last launch was refused, so nothing runs.
+      machine.outstanding.nextLaunchAt = nil
+      move(to: .terminated, reason: wish.reason, message: wish.message ?? "ended before it was launched again")
+      machine.job.wish = nil
     } else if machine.outstanding.launchSince == nil, machine.outstanding.find == nil {
       startFind()
     }

@@ -81,17 +81,9 @@ package struct PriceWatch: Sendable {
     return (reference, last.from)
   }
 
-  /// What the job does not know yet, oldest first, each with another price than the one before. The price of the launch was
-  /// an offer; what held at that moment may have been another one, and replaces it.
+  /// What the job does not know yet.
   package static func news(_ segments: [PriceSegment], for job: Job) -> [PriceSegment] {
     guard job.attempt.isLive, let last = job.attempt.segments.last else { return [] }
-    var price = last.price
-    var news: [PriceSegment] = []
-    for segment in segments.sorted(by: { $0.from < $1.from }) where segment.from >= last.from && segment.price != price
-    {
-      news.append(segment)
-      price = segment.price
-    }
-    return news
+    return PriceSegment.news(segments, after: last)
   }
 }

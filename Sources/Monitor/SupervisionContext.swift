@@ -48,10 +48,13 @@ package struct SupervisionContext: Sendable {
     policies = PolicyBox(policy)
   }
 
-  /// The rules for a job of this provider: the configured ones, with the provider's billing.
+  /// The rules for a job of this provider: the configured ones, with what holds for the provider.
   package func policy(for provider: ProviderName) -> SupervisionPolicy {
     var policy = policies.value.withLock { $0 }
-    if let billing = providers[provider]?.billing { policy.billing = billing }
+    if let provider = providers[provider] {
+      policy.billing = provider.billing
+      policy.absenceGrace = provider.visibilityDelay
+    }
     return policy
   }
 

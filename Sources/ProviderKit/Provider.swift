@@ -9,6 +9,8 @@ package protocol Provider: Sendable {
   var billing: BillingRule { get }
   /// How many instances one `observe` call may ask for.
   var observeLimit: Int { get }
+  /// How long after its launch an instance may not be shown yet.
+  var visibilityDelay: Duration { get }
 
   /// What an instance for this spec would be and cost, asked before anything is launched.
   func quote(_ spec: JobSpec) async throws(ProviderError) -> Quote
@@ -24,6 +26,11 @@ package protocol Provider: Sendable {
 
   /// Asks for the end of an instance. Idempotent. Only a later observation says that it is gone.
   func terminate(_ instance: InstanceReference, finalSync: Bool) async -> TerminateAnswer
+}
+
+extension Provider {
+  /// At once, as on this machine.
+  package var visibilityDelay: Duration { .zero }
 }
 
 /// An ability of providers whose instances' output can be read on this machine.
@@ -113,13 +120,18 @@ package struct InstanceReference: Sendable, Hashable {
   package var instance: Instance
   /// Where what belongs to the job lies, for providers that use one.
   package var bucket: String?
+  /// When it began to cost, if that is known.
+  package var launchedAt: Timestamp?
 
-  package init(job: JobID, attempt: Int, token: String, instance: Instance, bucket: String? = nil) {
+  package init(
+    job: JobID, attempt: Int, token: String, instance: Instance, bucket: String? = nil, launchedAt: Timestamp? = nil
+  ) {
     self.job = job
     self.attempt = attempt
     self.token = token
     self.instance = instance
     self.bucket = bucket
+    self.launchedAt = launchedAt
   }
 
   /// The instance of a job's latest attempt, or nil if none was named.
@@ -127,7 +139,7 @@ package struct InstanceReference: Sendable, Hashable {
     guard let instance = job.attempt.instance else { return nil }
     self.init(
       job: job.id, attempt: job.attempt.number, token: job.attempt.token, instance: instance,
-      bucket: job.spec.s3Bucket)
+      bucket: job.spec.s3Bucket, launchedAt: job.attempt.launchedAt)
   }
 }
 

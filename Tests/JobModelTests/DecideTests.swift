@@ -660,7 +660,11 @@ struct LossTests {
 
   @Test("An instance whose addresses have run out is told as silent, and not ended for it")
   func mute() {
-    for (left, isEnded) in [(Duration.seconds(600), false), (.seconds(86_400), true)] {
+    // What was silent for long enough while it could speak has hung; so has what spoke later than that, and was not mute.
+    let cases = [
+      (Duration.seconds(600), false), (.seconds(2400), true), (.seconds(86_400), true), (.seconds(-60), true),
+    ]
+    for (left, isEnded) in cases {
       var driver = driver()
       var word = beacon(.running, at: driver.now, started: epoch)
       word.channelUntil = (driver.now + left).rawValue
@@ -668,6 +672,118 @@ struct LossTests {
       #expect(driver.alerts.contains { $0.rule == .heartbeatLost })
       #expect((driver.job.state == .failed) == isEnded && (driver.job.wish != nil) == isEnded)
     }
+  }
+
+  @Test("A silence that was found only when the addresses had run out long ago is judged by the time before")
+  func muteUnwatched() {
+    for (left, isEnded) in [(Duration.seconds(600), false), (.seconds(2400), true)] {
+      var driver = driver()
+      var word = beacon(.running, at: driver.now, started: epoch)
+      word.channelUntil = (driver.now + left).rawValue
+      let report = Observation.known(.init(state: .running, beacon: word))
+      driver.observe(report, after: .seconds(15))
+      // Another process looks the next day.
+      driver.machine = JobMachine(job: driver.job)
+      driver.observe(report, after: .seconds(86_400))
+      driver.observe(report, every: .seconds(15), for: .seconds(7200))
+      #expect((driver.job.state == .failed) == isEnded)
+    }
+  }
+
+  @Test("A job that was taken back waits for room, less and less often, and for a day at most")
+  func room() {
+    var driver = driver(RecoveryRule(maxAttempts: 2))
+    driver.observe(.known(.init(state: .terminated, endReason: .preempted)))
+    let begun = driver.now
+    var pauses: [Int64] = []
+    driver.send(.launchAnswered(attempt: 2, .refused(.capacity, "none in us-east-1a")))
+    while driver.job.state == .launching, pauses.count < 300 {
+      #expect(driver.job.isOpen && driver.job.wish == nil)
+      let wake = driver.lastDecision.wakeAt ?? driver.now
+      pauses.append((wake - driver.now).components.seconds)
+      let effects = driver.send(.tick, after: wake - driver.now)
+      #expect(effects == [.launch])
+      driver.send(.launchAnswered(attempt: 2, .refused(.capacity, "none in us-east-1a")))
+    }
+    #expect(pauses.prefix(6) == [60, 120, 240, 480, 900, 900])
+    #expect(driver.job.state == .failed && driver.job.reason == .capacity && !driver.job.isOpen)
+    let waited = driver.now - begun
+    #expect(waited >= driver.policy.capacityPatience && waited < driver.policy.capacityPatience + .seconds(1000))
+    #expect(driver.events.filter { $0.kind == .launchDelayed }.count == 1)
+    #expect(driver.alerts.filter { $0.rule == .launchFailed }.count == 2)
+  }
+
+  @Test(
+    "A job that waits for room goes on waiting in another process, takes room, and is ended at once if that is wanted")
+  func roomComes() {
+    var driver = driver(RecoveryRule(maxAttempts: 3))
+    driver.observe(.known(.init(state: .terminated, endReason: .preempted)))
+    driver.send(.launchAnswered(attempt: 2, .refused(.capacity, "none")))
+    #expect(driver.machine.nextAction(now: driver.now) == "launch again in 1m")
+    var ended = driver
+    #expect(ended.send(.terminateRequested(TerminationWish(reason: .userRequest, at: ended.now))).isEmpty)
+    #expect(ended.job.state == .terminated && !ended.job.isOpen)
+    // Hours later: the launch is old, and not lost.
+    driver.machine = JobMachine(job: driver.job)
+    guard case .find(let sequence)? = driver.send(.adopted, after: .seconds(7200)).first else {
+      Issue.record("it was not looked for")
+      return
+    }
+    #expect(driver.send(.notFound(sequence: sequence)) == [.launch])
+    driver.send(.launchAnswered(attempt: 2, .launched(makeLaunched("i-2", at: driver.now))))
+    #expect(driver.job.state == .launched && !driver.job.crossed.contains("no_room"))
+    // The next attempt tells of its own lack of room.
+    driver.observe(.known(.init(state: .terminated, endReason: .preempted)))
+    driver.send(.launchAnswered(attempt: 3, .refused(.capacity, "none")))
+    #expect(driver.job.state == .launching && driver.events.filter { $0.kind == .launchDelayed }.count == 2)
+    // What fails for another reason fails.
+    driver.send(.launchAnswered(attempt: 3, .refused(.launchError, "no such image")))
+    #expect(driver.job.state == .failed && driver.job.reason == .launchError)
+  }
+
+  @Test("A first launch that finds no room fails: somebody is there to choose again")
+  func noRoom() {
+    var spec = makeJob().spec
+    spec.recovery = RecoveryRule(maxAttempts: 3)
+    var driver = Driver(Job(id: makeJob().id, provider: .aws, spec: spec, budget: nil, createdAt: epoch))
+    driver.send(.launch)
+    driver.send(.launchAnswered(attempt: 1, .refused(.capacity, "none")))
+    #expect(driver.job.state == .failed && driver.job.reason == .capacity)
+  }
+
+  @Test("A new instance that is not shown yet is not taken for gone; one that was seen may be")
+  func young() {
+    for wasSeen in [false, true] {
+      var driver = Driver(Job(id: makeJob().id, provider: .aws, spec: makeJob().spec, budget: nil, createdAt: epoch))
+      driver.policy.absenceGrace = .seconds(300)
+      driver.launch()
+      if wasSeen { driver.observe(.known(.init(state: .pending)), after: .seconds(2)) }
+      driver.observe(.absent, every: .seconds(5), for: .seconds(200))
+      #expect((driver.job.reason == .instanceVanished) == wasSeen)
+      driver.observe(.absent, every: .seconds(5), for: .seconds(200))
+      #expect(driver.job.reason == .instanceVanished)
+    }
+  }
+
+  @Test("What was charged while nobody looked is learnt at the end, up to the end, and may cross a threshold")
+  func unwatchedPrices() {
+    var driver = driver(budget: Budget(limit: Money("10")!, action: .terminate))
+    let launched = driver.job.attempt.launchedAt!
+    let price = driver.job.attempt.segments[0].price
+    func hours(_ count: Int64, _ factor: Int64) -> PriceSegment {
+      PriceSegment(
+        from: launched + .seconds(count * 3600), price: HourlyPrice(microdollars: price.microdollars * factor))
+    }
+    var report = Observation.Report(state: .terminated, endedAt: launched + .seconds(3 * 3600))
+    report.prices = [hours(-5, 9), hours(0, 1), hours(1, 2), hours(2, 3), hours(4, 50)]
+    // Another process looks when it is over.
+    driver.machine = JobMachine(job: driver.job)
+    driver.observe(.known(report), after: .seconds(9 * 3600))
+    #expect(driver.job.attempt.segments == [hours(0, 1), hours(1, 2), hours(2, 3)])
+    #expect(driver.job.cost(at: driver.now, rule: .ec2Spot) == Money("21.60")!)
+    #expect(
+      driver.events.filter { $0.kind == .priceChanged }.map(\.message) == ["$3.6000/h became $10.8000/h, in 2 steps"])
+    #expect(driver.alerts.contains { $0.rule == .budgetReached })
   }
 
   @Test("A price holds from the moment that its history names, but never from before the one that is known")
@@ -688,7 +804,8 @@ struct AlertRuleTests {
   @Test("Each event kind falls under its rule or none")
   func rules() {
     let expected: [Event.Kind: AlertRule] = [
-      .failed: .jobFailed, .launchFailed: .launchFailed, .completed: .jobCompleted, .terminated: .jobTerminated,
+      .failed: .jobFailed, .launchFailed: .launchFailed, .launchDelayed: .launchFailed, .completed: .jobCompleted,
+      .terminated: .jobTerminated,
       .costThreshold: .costThreshold, .budgetReached: .budgetReached, .heartbeatLost: .heartbeatLost,
       .syncFailing: .syncFailing, .syncStale: .syncStale, .finalSyncMissing: .finalSyncIncomplete,
       .resultsDamaged: .resultsDamaged, .priceRise: .priceRise, .instanceIdle: .instanceIdle, .jobStuck: .jobStuck,
