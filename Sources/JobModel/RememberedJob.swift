@@ -35,10 +35,12 @@ package struct RememberedJob: Sendable, Hashable {
   package var launchedAt: Timestamp?
   package var price: HourlyPrice
   package var beacon: Beacon?
+  /// What earlier attempts cost, as far as that can be told.
+  package var earlierCost: Money
 
   package init(
     record: JobRecord, attempt: Int, instance: Instance?, state: InstanceState?, launchedAt: Timestamp?,
-    price: HourlyPrice, beacon: Beacon?
+    price: HourlyPrice, beacon: Beacon?, earlierCost: Money = .zero
   ) {
     self.record = record
     self.attempt = attempt
@@ -47,12 +49,13 @@ package struct RememberedJob: Sendable, Hashable {
     self.launchedAt = launchedAt
     self.price = price
     self.beacon = beacon
+    self.earlierCost = earlierCost
   }
 
   /// The job as a database would have it, or nil if the record is of none of our jobs.
   ///
   /// What the instance does now is for whoever looks after the job next; a job whose instance is gone is closed here, with what its
-  /// last words were. What earlier attempts cost is not remembered.
+  /// last words were.
   package func job(now: Timestamp) -> Job? {
     guard let id = JobID(record.job) else { return nil }
     let budget = record.budget.map {
@@ -62,6 +65,7 @@ package struct RememberedJob: Sendable, Hashable {
     var job = Job(
       id: id, provider: ProviderName(rawValue: record.provider), spec: record.spec, budget: budget, createdAt: created)
     job.updatedAt = now
+    job.earlierCost = earlierCost
     job.attempt = Attempt(job: id, number: attempt, requestedAt: launchedAt ?? created)
     guard var instance else { return closed(job, reason: .launchLost, now: now) }
     if instance.id.isEmpty { instance.id = "unknown" }

@@ -300,6 +300,13 @@ package actor MemoryStore: Store {
     return groups.sorted { $0.key < $1.key }.map(\.value)
   }
 
+  package func regions(provider: ProviderName) async throws(StoreError) -> [String] {
+    try open()
+    let jobs = rows.values.map(\.job).filter { $0.provider == provider }
+    return Array(
+      Set(jobs.flatMap { [$0.attempt.instance?.region, $0.isOpen ? $0.spec.region : nil] }.compactMap(\.self)))
+  }
+
   private static func matches(_ job: Job, _ query: JobQuery) -> Bool {
     if !query.states.isEmpty, !query.states.contains(job.state) { return false }
     if let provider = query.provider, provider != job.provider { return false }

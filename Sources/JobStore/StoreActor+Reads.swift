@@ -53,6 +53,23 @@ extension StoreActor {
     }
   }
 
+  package func regions(provider: ProviderName) async throws(StoreError) -> [String] {
+    try await read { db in
+      try db.rows(
+        """
+        SELECT a.region FROM attempts a JOIN jobs j ON j.id = a.job WHERE j.provider = ?1 AND a.region IS NOT NULL
+        UNION
+        SELECT json_extract(j.spec, '$.region') FROM jobs j
+        WHERE j.provider = ?1 AND j.open = 1 AND json_extract(j.spec, '$.region') IS NOT NULL
+        """
+      ) {
+        $0.add(provider.rawValue)
+      } _: {
+        try $0.text()
+      }
+    }
+  }
+
   package func events(of job: JobID, after last: Int64, limit: Int?) async throws(StoreError) -> [StoredEvent] {
     try await read { db in
       try db.rows(EventRow.selection + " WHERE job = ? AND seq > ? ORDER BY seq LIMIT ?") { row in

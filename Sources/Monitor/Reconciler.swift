@@ -48,7 +48,7 @@ package struct Reconciler: Sendable {
     for provider in providers {
       guard let provider = provider as? any FleetProviding else { continue }
       // The list comes first: a job that is made meanwhile can't be missing then.
-      let answer = await provider.fleet()
+      let answer = await provider.fleet(alsoIn: try await regions(of: provider.name))
       for (region, failure) in answer.failures.sorted(by: { $0.key < $1.key }) {
         report.failures.append("\(provider.name) \(region): \(failure)")
       }
@@ -62,6 +62,11 @@ package struct Reconciler: Sendable {
       }
     }
     return report
+  }
+
+  /// A job may have been launched where the configuration does not look by itself.
+  private func regions(of provider: ProviderName) async throws(StoreError) -> Set<String> {
+    Set(try await store.regions(provider: provider))
   }
 
   /// What people are told of a report: each leaked or orphaned instance once, and its end.

@@ -32,7 +32,7 @@ package struct ChannelSettings: Sendable, Hashable {
     /// An object, by presigned addresses: it is deleted by the second one when it was read.
     case object(get: String, delete: String?)
     /// A secret of AWS Secrets Manager, by name or ARN, read with the rights of the machine's role.
-    case secret(id: String, endpoint: String)
+    case secret(id: String, endpoint: String, region: String)
   }
 
   /// A presigned PUT.
@@ -52,6 +52,7 @@ package struct ChannelSettings: Sendable, Hashable {
   package var metadata: String?
   /// Whether the machine has a role with which it may sign when an address has run out.
   package var hasRole: Bool
+  /// Where the bucket is, for requests that the machine signs itself.
   package var region: String
   package var remote: RemoteConfiguration
   /// How often that is asked for, with five seconds between: a new role takes some time to be known everywhere.
@@ -120,16 +121,19 @@ package struct ChannelSettings: Sendable, Hashable {
   ///
   /// Throws `invalid` for an address that can't be one.
   package func configuration() throws(ProviderError) -> String {
-    var (get, delete, secret, endpoint) = ("", "", "", "")
+    var (get, delete, secret, endpoint, secretRegion) = ("", "", "", "", "")
     switch remote {
     case .present: break
     case .object(let address, let removal): (get, delete) = (address, removal ?? "")
-    case .secret(let id, let address): (secret, endpoint) = (id, address)
+    case .secret(let id, let address, let place): (secret, endpoint, secretRegion) = (id, address, place)
     }
     for url in [beaconURL, controlURL, get, delete, endpoint, metadata ?? "", rcloneArchive ?? ""] where !url.isEmpty {
       try PresignedURL.check(url)
     }
-    guard !region.utf8.contains(where: { $0 <= 0x20 || $0 == UInt8(ascii: "\"") || $0 == UInt8(ascii: "\\") }),
+    guard
+      !(region + secretRegion).utf8.contains(where: {
+        $0 <= 0x20 || $0 == UInt8(ascii: "\"") || $0 == UInt8(ascii: "\\")
+      }),
       !secret.utf8.contains(where: { $0 < 0x20 })
     else {
       throw ProviderError(
@@ -153,6 +157,7 @@ package struct ChannelSettings: Sendable, Hashable {
       "cc_conf_delete_url=" + quoted(delete),
       "cc_secret_id=" + quoted(secret),
       "cc_secret_url=" + quoted(endpoint),
+      "cc_secret_region=" + quoted(secretRegion),
       "cc_conf_tries=\(max(1, remoteTries))",
       "cc_rclone_url=" + quoted(rcloneArchive ?? ""),
       "cc_rclone_sums=" + quoted(sums),

@@ -2,8 +2,8 @@ package import JobModel
 
 /// An ability of providers that can list every instance that was ever launched by this program and still exists.
 package protocol FleetProviding: Provider {
-  /// All instances with our tags, in every configured region, whoever's they are.
-  func fleet() async -> FleetAnswer
+  /// All instances with our tags, in every configured region and in these, whoever's they are.
+  func fleet(alsoIn regions: Set<String>) async -> FleetAnswer
 }
 
 /// What a provider showed of its instances with our tags.

@@ -86,7 +86,7 @@ struct CredentialTests {
     ])
   func badPrograms(_ script: String, _ expected: String) async throws {
     let program = CredentialProgram(
-      words: ["sh", "-c", script], environment: ["PATH": "/usr/bin:/bin"], timeout: .seconds(20), place: "the program",
+      words: ["sh", "-c", script], environment: ["PATH": "/usr/bin:/bin"], timeout: .seconds(60), place: "the program",
       remedy: "Run it.")
     let error = await #expect(throws: AWSError.self) {
       _ = try CredentialDocument.read(

@@ -24,6 +24,16 @@ struct ErrorTests {
     #expect(it.requestID == "r-1")
   }
 
+  @Test("Keys that one region does not take may be those of an account for which it is not enabled")
+  func notEnabled() {
+    let it = error(
+      401,
+      "<Response><Errors><Error><Code>AuthFailure</Code><Message>AWS was not able to validate the provided access "
+        + "credentials</Message></Error></Errors><RequestID>r-1</RequestID></Response>")
+    #expect(
+      it.code == .credentials && it.remedy.contains("not enabled for the account") && it.remedy.contains("aws.regions"))
+  }
+
   @Test("STS")
   func sts() {
     let it = error(

@@ -422,12 +422,12 @@ struct ObserveTests {
       try await aws.control(
         "bulk",
         #"{"count": 2, "type": "c5.large", "region": "eu-west-1", "zone": "eu-west-1a", "tags": {"other": "x"}}"#)
-      var answer = await place.provider.fleet()
+      var answer = await place.provider.fleet(alsoIn: [])
       #expect(answer.failures.isEmpty && answer.members.count == 4)
       #expect(answer.members.filter { $0.database == StandIn.database }.map(\.token) == ["a1b2c3d4-1"])
       try await aws.control(
         "fault", #"{"kind": "drop_before", "action": "DescribeInstances", "region": "eu-west-1"}"#)
-      answer = await place.provider.fleet()
+      answer = await place.provider.fleet(alsoIn: [])
       #expect(answer.members.count == 1 && answer.failures.keys.sorted() == ["eu-west-1"])
     }
   }
@@ -464,6 +464,21 @@ struct BeaconIndexTests {
     #expect(found.values.allSatisfy { $0.heartbeatAt == start.rawValue + 60_000 })
     #expect(try await index.knows(tokens[0]))
     #expect(try await !index.knows("nobody00-1"))
+  }
+
+  @Test(
+    "A clock that differs from the bucket's makes no silence; what answers can't tell to the second changes nothing")
+  func skew() async throws {
+    for (skew, shift) in [(1860, 1860), (-1860, -1860), (4, 0)] {
+      let objects = MemoryObjects()
+      let index = BeaconIndex(objects: objects, freshness: .seconds(1), now: { objects.with { $0.now } })
+      objects.with { $0.skew = .seconds(skew) }
+      put(objects, "job01000-1", phase: .running)
+      let written = objects.with { $0.now }
+      #expect(
+        try await index.beacons(of: ["job01000-1"])["job01000-1"]?.heartbeatAt
+          == (written - .seconds(shift)).rawValue)
+    }
   }
 
   @Test("A listing that takes longer than it stays fresh is made once, for everybody who waits for it")

@@ -5,6 +5,7 @@ import Synchronization
 /// A bucket in memory that counts what it is asked.
 final class MemoryObjects: ObjectStore {
   let bucket: String
+  let region = "eu-central-1"
   private let state = Mutex(State())
 
   struct State {
@@ -14,12 +15,15 @@ final class MemoryObjects: ObjectStore {
     /// How long a listing takes.
     var listTime = Duration.zero
     var failure: AWSError?
+    var skew: Duration?
     var now = Timestamp(seconds: 1_800_000_000)
   }
 
   init(bucket: String = "bucket") { self.bucket = bucket }
 
   func with<Value>(_ body: (inout State) -> Value) -> Value { state.withLock { body(&$0) } }
+
+  var clockSkew: Duration? { with { $0.skew } }
 
   private func check() throws(AWSError) { if let failure = with({ $0.failure }) { throw failure } }
 

@@ -100,15 +100,15 @@ struct PermissionTests {
       _ = try await place.provider.market(MarketWish()) { _ in }
       let reference = place.reference(job, try await place.launch(job))
       _ = await place.provider.observe([reference])
-      _ = await place.provider.fleet()
+      _ = await place.provider.fleet(alsoIn: [])
       _ = await place.provider.find(LaunchRequest(job))
       _ = await place.provider.priceChanges(of: [(reference, StandIn.now)])
       _ = await place.provider.terminate(reference, finalSync: false)
       let called = Set(
         try await aws.state().calls.values.flatMap(\.keys).map { String($0.split(separator: ":").last ?? "") })
       let services = Set(AWSPermission.user.filter { !$0.action.hasPrefix("s3:") }.flatMap(\.calls))
-      // The job names no subnet.
-      #expect(called == services.subtracting(["DescribeSubnets"]))
+      // The job names no subnet and no image.
+      #expect(called == services.subtracting(["DescribeSubnets", "DescribeImages"]))
     }
   }
 }

@@ -16,7 +16,7 @@ struct StandIn {
 
   init(
     _ aws: LoopbackAWS, objects: MemoryObjects = MemoryObjects(), maxTries: Int = 3, regions: [String] = ["us-east-1"],
-    _ change: (inout AWSProviderSettings) -> Void = { _ in }
+    credentials: any CredentialSupplier = Self.credentials, _ change: (inout AWSProviderSettings) -> Void = { _ in }
   ) {
     self.aws = aws
     self.objects = objects
@@ -27,12 +27,17 @@ struct StandIn {
     let endpoints = AWSEndpoints(global: Endpoint(url: aws.endpoint))
     let client = AWSClient(
       settings: AWSSettings(region: regions[0], endpoints: endpoints, maxTries: maxTries), http: HTTPClient(),
-      credentials: StaticCredentials(
-        AWSCredentials(accessKeyID: LoopbackAWS.keyID, secretKey: Secret(LoopbackAWS.secret), source: "test")),
-      clock: clock)
+      credentials: credentials, clock: clock)
     provider = AWSProvider(
       settings: settings, client: client, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
       now: { Self.now }, objects: { _ in objects })
+  }
+
+  static let credentials = StaticCredentials(key(until: nil))
+
+  static func key(until end: Timestamp?) -> AWSCredentials {
+    AWSCredentials(
+      accessKeyID: LoopbackAWS.keyID, secretKey: Secret(LoopbackAWS.secret), expiration: end, source: "test")
   }
 
   static var now: Timestamp { Timestamp(milliseconds: Int64(Date().timeIntervalSince1970 * 1000)) }

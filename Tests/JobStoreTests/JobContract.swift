@@ -190,6 +190,29 @@ import Testing
     }
   }
 
+  @Test(arguments: Engine.allCases) func regionsOfWhatWasLaunchedAndIsToBe(_ engine: Engine) async throws {
+    try await engine.run { store in
+      var launched = makeFullJob("job1")
+      launched.attempt.instance?.region = "eu-west-1"
+      launched.spec.region = nil
+      let lease = try #require(try await store.insert(launched, events: [], owner: a, at: at(62)))
+      for (id, region, provider) in [
+        ("job2", "eu-west-3", ProviderName.aws), ("job3", "moon", .gcp), ("job4", nil, .aws),
+      ] {
+        var job = makeJob(id, provider: provider)
+        job.spec.region = region
+        try await store.insert(job, events: [], owner: nil, at: at(0))
+      }
+      #expect(Set(try await store.regions(provider: .aws)) == ["eu-west-1", "eu-west-3"])
+      // A job that is over may have left something where it was.
+      launched.state = .failed
+      launched.attempt.endedAt = at(3602)
+      _ = try await store.commit([LeasedChange(lease, Change(job: launched))], at: at(9999))
+      #expect(try await store.regions(provider: .aws).contains("eu-west-1"))
+      #expect(try await store.regions(provider: .azure).isEmpty)
+    }
+  }
+
   @Test(arguments: Engine.allCases) func historyInTheOrderOfCommits(_ engine: Engine) async throws {
     try await engine.run { store in
       let one = try #require(

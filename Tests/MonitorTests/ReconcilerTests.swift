@@ -90,7 +90,11 @@ struct ReconcilerTests {
     let answer: Mutex<FleetAnswer>
     let ended = Mutex<[InstanceReference]>([])
     init(_ answer: FleetAnswer) { self.answer = Mutex(answer) }
-    func fleet() async -> FleetAnswer { answer.withLock { $0 } }
+    let regions = Mutex<Set<String>>([])
+    func fleet(alsoIn regions: Set<String>) async -> FleetAnswer {
+      self.regions.withLock { $0 = regions }
+      return answer.withLock { $0 }
+    }
     func quote(_ spec: JobSpec) async throws(ProviderError) -> Quote {
       Quote(instanceType: "c5.large", region: "us-east-1", price: .zero)
     }
@@ -102,6 +106,21 @@ struct ReconcilerTests {
       ended.withLock { $0.append(instance) }
       return .accepted
     }
+  }
+
+  @Test("Where a job was launched, or is to be, is looked at, whatever the configuration names")
+  func regions() async throws {
+    let store = MemoryStore()
+    let now = Timestamp(seconds: 1_800_000_000)
+    for (id, provider, region) in [("a1b2c3d4", ProviderName.aws, "eu-west-1"), ("b1b2c3d4", .local, "here")] {
+      var spec = JobSpec(name: "water", directory: "/d", command: "true")
+      spec.region = region
+      let job = Job(id: JobID(id)!, provider: provider, spec: spec, budget: nil, createdAt: now)
+      try await store.insert(job, events: [], owner: nil, at: now)
+    }
+    let cloud = Cloud(FleetAnswer())
+    _ = try await reconcile(cloud, store)
+    #expect(cloud.regions.withLock { $0 } == ["eu-west-1"])
   }
 
   private func reconcile(

@@ -45,7 +45,7 @@ struct CopyPreparationTests {
       let name = #"a/"odd"\name"#
       try await machine.bucket.order("secret", ["id": name, "text": machine.configuration])
       let settings = machine.channel {
-        $0.remote = .secret(id: name, endpoint: machine.bucket.secrets)
+        $0.remote = .secret(id: name, endpoint: machine.bucket.secrets, region: "eu-test-2")
         $0.hasRole = true
         $0.metadata = machine.bucket.metadata
       }

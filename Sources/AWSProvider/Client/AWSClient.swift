@@ -124,6 +124,27 @@ package final class AWSClient: Sendable {
     }
   }
 
+  /// Makes sure that the credentials hold for a while, by getting others if need be.
+  ///
+  /// - Parameters:
+  ///   - least: less is refused.
+  ///   - wanted: with less left others are asked for.
+  /// - Throws: `AWSError.Code.credentials` if there are none that hold for `least`.
+  package func holdCredentials(atLeast least: Duration, wanted: Duration) async throws(AWSError) {
+    func left(_ credentials: AWSCredentials) -> Duration? { credentials.expiration.map { $0 - clock.now() } }
+    var credentials = try await supplier.credentials()
+    if let time = left(credentials), time < wanted {
+      await supplier.renew()
+      credentials = try await supplier.credentials()
+    }
+    guard let time = left(credentials), time < least else { return }
+    throw AWSError(
+      .credentials,
+      "the credentials (\(credentials.source)) end in \(DurationText.short(max(time, .zero))), which is too soon for an "
+        + "instance that is to fetch its inputs with what they sign",
+      remedy: "Renew them, as with `aws sso login`, and try again.")
+  }
+
   /// An address by which anybody may make this request, until `lifetime` is over or the credentials end.
   ///
   /// - Throws: when there are no credentials, or when they end within the next minute.

@@ -186,6 +186,9 @@ extension AWSError {
     case .denied: "Ask who administers the account for this permission."
     case .credentials where name.contains("Expired") || name == "TokenRefreshRequired":
       "Log in again, as with `aws sso login`, or renew the credentials."
+    case .credentials where name == "AuthFailure":
+      "If other regions answer, this one is not enabled for the account: enable it under Account in AWS's console, or take "
+        + "it out of aws.regions. Otherwise check the access key and its secret; `aws sts get-caller-identity` tries the same ones."
     case .credentials: "Check the access key and its secret; `aws sts get-caller-identity` tries the same ones."
     case .clock: "Set this machine's clock, as with `timedatectl set-ntp true`."
     case .capacity: "Try another zone, another instance type, or later."

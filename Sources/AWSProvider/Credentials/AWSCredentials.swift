@@ -34,6 +34,12 @@ package protocol CredentialSupplier: Sendable {
   func credentials() async throws(AWSError) -> AWSCredentials
   /// The service called these expired. The next call of `credentials()` gets others, if there are any.
   func reject(_ credentials: AWSCredentials) async
+  /// Gets others now, if there are any; the present ones are used on if not.
+  func renew() async
+}
+
+extension CredentialSupplier {
+  package func renew() async {}
 }
 
 /// Credentials that never change.

@@ -43,6 +43,8 @@ package actor CredentialSource: CredentialSupplier {
     if current == credentials { isRejected = true }
   }
 
+  package func renew() async { _ = await fetching().value }
+
   /// Where the credentials that are used came from, in words; nil before the first fetch.
   package var source: String? { current?.source }
 

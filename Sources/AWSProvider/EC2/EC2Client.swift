@@ -136,11 +136,25 @@ package struct EC2Client: Sendable {
     }
   }
 
+  /// The name of an image's root device, or nil if the region has no such image.
+  package func rootDevice(ofImage image: String, region: String) async throws(AWSError) -> String? {
+    do throws(AWSError) {
+      let reply = try await client.call(
+        .ec2, region: region, action: "DescribeImages", parameters: [("ImageId.1", image)], options: .idempotent)
+      return reply.items("imagesSet").first?.text("rootDeviceName")
+    } catch {
+      // A launch says so in better words.
+      if error.serviceCode?.hasPrefix("InvalidAMIID.") == true { return nil }
+      throw error
+    }
+  }
+
   // MARK: Tools
 
   /// All pages of a call, each given to `body`.
   package func pages(
-    _ action: String, region: String, _ parameters: [(String, String)], size: Int, _ body: (XMLNode) -> Void
+    _ action: String, region: String, _ parameters: [(String, String)], size: Int, options: CallOptions = .idempotent,
+    _ body: (XMLNode) -> Void
   ) async throws(AWSError) {
     var token: String?
     // A token that repeats itself would go round for ever.
@@ -148,7 +162,7 @@ package struct EC2Client: Sendable {
       var all = parameters + [("MaxResults", String(size))]
       if let token { all.append(("NextToken", token)) }
       let reply = try await client.call(
-        .ec2, region: region, action: action, parameters: all, options: .idempotent)
+        .ec2, region: region, action: action, parameters: all, options: options)
       body(reply)
       let next = reply.text("nextToken")
       guard let next, next != token else { return }

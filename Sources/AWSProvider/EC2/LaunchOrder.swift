@@ -30,7 +30,8 @@ package struct LaunchOrder: Sendable, Hashable, Codable {
   package init(
     candidate: LaunchPlan.Candidate, clientToken: String, image: String, userData: String, tags: [String: String],
     keyName: String? = nil, securityGroup: String? = nil, subnet: String? = nil, profile: String? = nil,
-    diskGigabytes: Int? = nil, rootDevice: String = "/dev/xvda", maximumPrice: HourlyPrice? = nil, isSpot: Bool = true
+    diskGigabytes: Int? = nil, rootDevice: String = Self.amazonLinuxRoot, maximumPrice: HourlyPrice? = nil,
+    isSpot: Bool = true
   ) {
     self.candidate = candidate
     self.clientToken = clientToken
@@ -46,6 +47,9 @@ package struct LaunchOrder: Sendable, Hashable, Codable {
     self.maximumPrice = maximumPrice?.microdollars
     self.isSpot = isSpot
   }
+
+  /// Of Amazon Linux.
+  package static let amazonLinuxRoot = "/dev/xvda"
 
   /// The token that makes a repeated call name the same instance.
   ///

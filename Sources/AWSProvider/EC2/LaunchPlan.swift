@@ -32,15 +32,21 @@ package struct LaunchPlan: Sendable, Hashable, Codable {
   package var refusals: [String]
   /// Whether one of them lacked nothing but room.
   package var lackedCapacity: Bool?
+  /// How many plans of the attempt were used up before this one; nil for none.
+  package var round: Int?
 
-  package init(token: String, candidates: [Candidate]) {
+  package init(token: String, candidates: [Candidate], round: Int? = nil) {
     self.token = token
     self.candidates = candidates
+    self.round = round
     index = 0
     refusals = []
   }
 
   package var current: Candidate? { candidates.indices.contains(index) ? candidates[index] : nil }
+
+  /// What tells two tries of one attempt apart, also if they ask for the same.
+  package var step: Int { (round ?? 0) * 1000 + index }
 
   /// The plan after the present candidate could not be had.
   package func next(after refusal: String, _ reason: Reason) -> LaunchPlan {

@@ -150,6 +150,13 @@ extension AWSExamination {
       tags: [InstanceTags.job: "doctor", InstanceTags.token: "doctor-1", "Name": "cloudjobs doctor"],
       keyName: things.key, securityGroup: things.group, subnet: things.subnet, profile: settings.profile,
       diskGigabytes: settings.diskGigabytes, maximumPrice: settings.maximumPrice)
+    if settings.diskGigabytes != nil, settings.image != nil {
+      do throws(AWSError) {
+        order.rootDevice = try await ec2.rootDevice(ofImage: image, region: region) ?? order.rootDevice
+      } catch {
+        findings.append(.refused(error, region, action: "ec2:DescribeImages", who: who))
+      }
+    }
     do throws(AWSError) {
       do throws(AWSError) {
         try await ec2.probe(order)

@@ -22,6 +22,8 @@ package struct AWSPermission: Sendable, Hashable {
       "ec2:CancelSpotInstanceRequests", ["CancelSpotInstanceRequests"], "withdraws the request of an ended instance"),
     AWSPermission("ec2:DescribeInstanceTypes", ["DescribeInstanceTypes"], "finds the types that meet `hardware`"),
     AWSPermission("ec2:DescribeSpotPriceHistory", ["DescribeSpotPriceHistory"], "knows what they cost, now and later"),
+    AWSPermission(
+      "ec2:DescribeImages", ["DescribeImages"], "knows the root disk of `aws.ami_id`, whose size `aws.disk_gb` sets"),
     AWSPermission("ec2:DescribeSubnets", ["DescribeSubnets"], "knows the zone of `aws.subnet_id`"),
     AWSPermission("ssm:GetParameter", ["GetParameter"], "finds the newest image of Amazon Linux"),
     AWSPermission(

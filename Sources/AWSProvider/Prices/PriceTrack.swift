@@ -4,6 +4,7 @@ package import JobModel
 package actor PriceTrack {
   private let prices: SpotPrices
   private let freshness: Duration
+  private let options: CallOptions
   private let now: @Sendable () -> Timestamp
   private var known: [String: Region] = [:]
 
@@ -20,10 +21,12 @@ package actor PriceTrack {
   private static let longest = Duration.seconds(90 * 86_400)
 
   package init(
-    prices: SpotPrices, freshness: Duration = .seconds(300), now: @escaping @Sendable () -> Timestamp
+    prices: SpotPrices, freshness: Duration = .seconds(300), options: CallOptions = .idempotent,
+    now: @escaping @Sendable () -> Timestamp
   ) {
     self.prices = prices
     self.freshness = freshness
+    self.options = options
     self.now = now
   }
 
@@ -38,7 +41,8 @@ package actor PriceTrack {
     let last = entry.map { min($0.askedAt, moment) - Self.overlap }
     let starts = wanted.map { type, since in covered[type] == nil ? since : max(since, last ?? since) }
     let start = max(starts.min() ?? moment, moment - Self.longest)
-    let found = try await prices.history(types: wanted.keys.sorted(), region: region, from: start)
+    let found = try await prices.history(
+      types: wanted.keys.sorted(), region: region, from: start, options: options)
     // Types that no instance has any more are forgotten.
     let kept = (known[region]?.prices ?? []).filter { wanted[$0.type] != nil }
     let since = wanted.map { type, _ in (type, min(known[region]?.since[type] ?? start, start)) }

@@ -34,7 +34,7 @@ package actor SpotPrices {
   }
   /// The prices of these types in a region: what held at `start`, and every change since. Always asked anew.
   package nonisolated func history(
-    types: [String], region: String, from start: Timestamp
+    types: [String], region: String, from start: Timestamp, options: CallOptions = .idempotent
   ) async throws(AWSError) -> [SpotPrice] {
     var all: [SpotPrice] = []
     // A request names at most this many types in one go, so that it stays small.
@@ -43,7 +43,8 @@ package actor SpotPrices {
       let parameters =
         EC2Client.list("InstanceType", part) + EC2Client.list("ProductDescription", ["Linux/UNIX"])
         + [("StartTime", start.iso8601())]
-      try await ec2.pages("DescribeSpotPriceHistory", region: region, parameters, size: 1000) { reply in
+      try await ec2.pages("DescribeSpotPriceHistory", region: region, parameters, size: 1000, options: options) {
+        reply in
         all += reply.items("spotPriceHistorySet").compactMap { SpotPrice($0, region: region) }
       }
     }

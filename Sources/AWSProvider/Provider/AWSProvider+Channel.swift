@@ -27,9 +27,8 @@ extension AWSProvider {
     var channel = ChannelSettings(
       beaconURL: beacon.url, controlURL: control.url, until: min(beacon.until, control.until),
       heartbeatInterval: settings.heartbeatInterval, controlInterval: settings.controlInterval, notices: .ec2,
-      metadata: ChannelSettings.ec2Metadata, hasRole: settings.profile != nil, region: candidate.region)
-    let end = channel.until
-    renewals.withLock { $0[request.token] = end }
+      metadata: ChannelSettings.ec2Metadata, hasRole: settings.profile != nil, region: store.region)
+    renewals.withLock { $0[request.token] = Renewal(until: min(beacon.until, control.until), isInTime: true) }
     // The machine is younger than the instance, by up to two minutes.
     channel.freeIfTaken = (billing.freeIfPreemptedWithin ?? .zero) - .seconds(120)
     channel.lastCopyLimit = settings.sync.finalLimit
@@ -37,7 +36,7 @@ extension AWSProvider {
     // Without the right to list the bucket S3 would answer a missing order like one that may not be read.
     try await store.write(BucketKeys.control(request.job, request.attempt), [])
     (channel.rcloneArchive, channel.rcloneSums) = (settings.rcloneArchive, settings.rcloneSums)
-    if sync != nil { channel.remote = try await remoteConfiguration(request, candidate, store) }
+    if sync != nil { channel.remote = try await remoteConfiguration(request, store) }
     let job = BootstrapJob(
       request: request, inputs: try await inputs(request, store), limits: limits,
       heartbeatInterval: settings.heartbeatInterval, grace: settings.grace,
@@ -71,7 +70,7 @@ extension AWSProvider {
 
   /// Where an instance gets rclone's configuration from: a secret that its role may read, or an object that it removes.
   private func remoteConfiguration(
-    _ request: LaunchRequest, _ candidate: LaunchPlan.Candidate, _ store: any ObjectStore
+    _ request: LaunchRequest, _ store: any ObjectStore
   ) async throws(AWSError) -> ChannelSettings.RemoteConfiguration {
     if let secret = settings.rcloneConfigSecret {
       guard settings.profile != nil else {
@@ -79,8 +78,10 @@ extension AWSProvider {
           .configuration, "aws.rclone_config_secret is read with the rights of aws.iam_role, which is not set",
           remedy: "Name the instance profile in aws.iam_role, or leave rclone_config_secret out")
       }
-      let endpoint = ec2.client.settings.endpoints.endpoint(.secretsManager, region: candidate.region)
-      return .secret(id: secret, endpoint: endpoint.origin + endpoint.path)
+      // One that is only named is where everything else is by default.
+      let region = Self.region(ofARN: secret) ?? ec2.client.settings.region
+      let endpoint = ec2.client.settings.endpoints.endpoint(.secretsManager, region: region)
+      return .secret(id: secret, endpoint: endpoint.origin + endpoint.path, region: region)
     }
     guard let remote = request.spec.gdrivePath?.split(separator: ":", maxSplits: 1).first.map(String.init),
       request.spec.gdrivePath?.contains(":") == true
@@ -104,8 +105,36 @@ extension AWSProvider {
     return .object(get: get.url, delete: delete.url)
   }
 
+  /// The region in `arn:partition:service:region:account:…`; nil for what is no ARN
+  /// (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html).
+  static func region(ofARN text: String) -> String? {
+    let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+    guard parts.count >= 6, parts[0] == "arn", isRegion(String(parts[3])) else { return nil }
+    return String(parts[3])
+  }
+
+  /// Removes the sealed configurations of attempts whose instances will not read them any more.
+  func removeRemoteConfigurations(_ attempts: [(job: JobID, number: Int)], bucket: String) async {
+    guard settings.rcloneConfigSecret == nil, !attempts.isEmpty else { return }
+    let keys = attempts.map { BucketKeys.rclone($0.job, $0.number) }
+    do throws(AWSError) { try await objects(bucket).delete(keys) } catch {
+      logger.warning(
+        "Configurations of rclone were left in the bucket",
+        metadata: ["bucket": "\(bucket)", "keys": "\(keys.prefix(10).joined(separator: " "))", "error": "\(error)"])
+    }
+  }
+
   package func channelEnd(of instance: InstanceReference) -> Timestamp? {
-    renewals.withLock { $0[instance.token] }
+    renewals.withLock { $0[instance.token]?.until }
+  }
+
+  /// A beacon with the end of the addresses that its instance can have read by now.
+  func renewed(_ beacon: Beacon?, _ token: String) -> Beacon? {
+    guard var beacon, let told = beacon.channelUntil,
+      let known = renewals.withLock({ $0[token] }), known.isInTime, known.until.rawValue > told
+    else { return beacon }
+    beacon.channelUntil = known.until.rawValue
+    return beacon
   }
 
   // MARK: Orders
@@ -136,17 +165,35 @@ extension AWSProvider {
   /// Addresses live for a week at most, and with temporary credentials no longer than these.
   func renewChannels(_ instances: [InstanceReference], _ beacons: [String: Beacon]) async {
     let soon = now() + .seconds(86_400)
-    for instance in instances {
+    let due = instances.compactMap { instance -> (InstanceReference, String, Timestamp)? in
       guard let bucket = instance.bucket, let beacon = beacons[instance.token], beacon.phase != .finished,
         let until = beacon.channelUntil.map({ Timestamp(milliseconds: $0) }), until < soon
-      else { continue }
-      do throws(AWSError) { try await renew(instance, bucket: bucket, until: until) } catch {
-        logger.warning(
-          "Addresses of an instance could not be renewed",
-          metadata: ["instance.id": "\(instance.instance.id)", "until": "\(until.iso8601())", "error": "\(error)"])
+      else { return nil }
+      return (instance, bucket, until)
+    }
+    let workers = min(Self.renewers, due.count)
+    // One child a worker.
+    await withTaskGroup(of: Void.self) { group in
+      for worker in 0..<workers {
+        group.addTask {
+          for index in stride(from: worker, to: due.count, by: workers) {
+            let (instance, bucket, until) = due[index]
+            do throws(AWSError) { try await self.renew(instance, bucket: bucket, until: until) } catch {
+              self.logger.warning(
+                "Addresses of an instance could not be renewed",
+                metadata: [
+                  "instance.id": "\(instance.instance.id)", "until": "\(until.iso8601())", "error": "\(error)",
+                ])
+            }
+          }
+        }
       }
     }
   }
+
+  private static let renewers = 16
+  /// What is written later than this before the old addresses end may never be read.
+  private static let readingTime = Duration.seconds(120)
 
   private func renew(_ instance: InstanceReference, bucket: String, until: Timestamp) async throws(AWSError) {
     let store = objects(bucket)
@@ -154,7 +201,7 @@ extension AWSProvider {
     let key = BucketKeys.control(instance.job, instance.attempt)
     let control = try await store.presigned(.get, key, lifetime: Self.longest)
     let end = min(beacon.until, control.until)
-    let known = renewals.withLock { $0[instance.token] }
+    let known = renewals.withLock { $0[instance.token]?.until }
     // Credentials that end just as soon give nothing new; and one order is enough until the instance has read it.
     guard end > max(until, known ?? until) + .seconds(300) else { return }
     try await order(
@@ -163,6 +210,7 @@ extension AWSProvider {
         order.controlURL = control.url
         order.until = end
       }, to: instance, bucket: bucket)
-    renewals.withLock { $0[instance.token] = end }
+    let isInTime = now() + Self.readingTime < until
+    renewals.withLock { $0[instance.token] = Renewal(until: end, isInTime: isInTime) }
   }
 }

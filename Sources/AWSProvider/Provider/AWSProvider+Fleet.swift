@@ -3,11 +3,12 @@ package import ProviderKit
 
 /// Every instance that carries our tags, in every configured region.
 extension AWSProvider: FleetProviding {
-  package func fleet() async -> FleetAnswer {
+  package func fleet(alsoIn regions: Set<String>) async -> FleetAnswer {
     let ec2 = ec2
+    let all = Set(settings.regions).union(regions.filter(Self.isRegion))
     // One child a region.
     return await withTaskGroup(of: (String, Result<[EC2Instance], AWSError>).self) { group in
-      for region in settings.regions {
+      for region in all {
         group.addTask {
           do throws(AWSError) {
             let found = try await ec2.instances(region: region, filters: [("tag-key", [InstanceTags.job])])

@@ -2,6 +2,7 @@ internal import Foundation
 package import JobModel
 internal import Logging
 package import ProviderKit
+internal import Synchronization
 
 /// Launching: what is asked for is in the bucket before EC2 is asked, so that whoever goes on asks for the same.
 extension AWSProvider {
@@ -9,27 +10,44 @@ extension AWSProvider {
     guard let bucket = request.spec.s3Bucket else {
       return .refused(.launchError, "no bucket is named for the inputs; give run --s3-bucket, or aws.s3_bucket")
     }
+    let answer: LaunchAnswer
     do throws(AWSError) {
-      return try await launch(request, bucket)
+      answer = try await launch(request, bucket)
     } catch {
-      // Before the first call of RunInstances nothing can have been launched, but the same may work in a moment.
-      return error.isRetryable ? .unknown(error.description) : .refused(.launchError, error.description)
+      // Whatever this call met: where an earlier one may have launched something, that is found by its token. Before the
+      // first one nothing can have been launched, but the same may work in a moment.
+      let isOpen = isDoubtful(request) || error.isRetryable || [.cancelled, .unreadable].contains(error.code)
+      answer = isOpen ? .unknown(error.description) : .refused(.launchError, error.description)
     }
+    switch answer {
+    case .unknown: doubts.withLock { _ = $0.insert(request.token) }
+    case .launched: doubts.withLock { _ = $0.remove(request.token) }
+    case .refused:
+      doubts.withLock { _ = $0.remove(request.token) }
+      // Nobody will read it, so nobody would remove it.
+      await removeRemoteConfigurations([(request.job, request.attempt)], bucket: bucket)
+    }
+    return answer
   }
+
+  private func isDoubtful(_ request: LaunchRequest) -> Bool { doubts.withLock { $0.contains(request.token) } }
 
   private func launch(_ request: LaunchRequest, _ bucket: String) async throws(AWSError) -> LaunchAnswer {
     let store = objects(bucket)
     var journal = try await journal(of: request, store)
-    if journal == nil {
+    // All offers of an earlier plan were refused, so it is asked anew what there is.
+    if journal?.plan.current == nil {
       let candidates = try await candidates(request.spec, avoid: try await lostZones(request, store))
       guard !candidates.isEmpty else {
         return .refused(.capacity, "no spot offer fits the job; see cloudjobs prices")
       }
-      journal = LaunchJournal(plan: LaunchPlan(token: request.token, candidates: candidates))
+      let round = journal.map { ($0.plan.round ?? 0) + 1 }
+      journal = LaunchJournal(plan: LaunchPlan(token: request.token, candidates: candidates, round: round))
       try await remember(request, store)
     }
     while var entry = journal, let candidate = entry.plan.current {
       let order: LaunchOrder
+      let isRepeated = entry.order != nil
       if let known = entry.order {
         order = known
       } else {
@@ -44,7 +62,9 @@ extension AWSProvider {
             instance: instance.instance, price: HourlyPrice(microdollars: candidate.price),
             at: instance.launchedAt ?? now()))
       } catch {
-        switch LaunchPlanner.verdict(error, candidate) {
+        let verdict = LaunchPlanner.verdict(error, candidate)
+        if isRepeated, let answer = await afterRepetition(request, verdict, error) { return answer }
+        switch verdict {
         case .unknown(let message): return .unknown(message)
         case .refused(let reason, let message): return .refused(reason, message)
         case .ended:
@@ -57,13 +77,32 @@ extension AWSProvider {
         }
       }
     }
+    if let journal { try await write(journal, request, store) }
     let refusals = journal?.plan.refusals ?? []
     return .refused(
       journal?.plan.lackedCapacity == true ? .capacity : .launchError,
       "no offer could be had: " + refusals.suffix(3).joined(separator: "; "))
   }
 
+  /// What a repeated call was refused for may be new, and the instance of the first call runs. Nil if it does not.
+  private func afterRepetition(
+    _ request: LaunchRequest, _ verdict: LaunchPlanner.Verdict, _ error: AWSError
+  ) async -> LaunchAnswer? {
+    switch verdict {
+    case .unknown, .ended: return nil
+    case .next, .refused: break
+    }
+    switch await find(request) {
+    case .found(let launched): return .launched(launched)
+    case .unreachable(let message): return .unknown(message)
+    case .absent:
+      // Who may not launch any more may be looking at the same account too early.
+      return [.denied, .credentials].contains(error.code) ? .unknown(error.description) : nil
+    }
+  }
+
   package func find(_ request: LaunchRequest) async -> FindAnswer {
+    doubts.withLock { _ = $0.insert(request.token) }
     guard let bucket = request.spec.s3Bucket else { return .absent }
     do throws(AWSError) {
       guard let entry = try await journal(of: request, objects(bucket)) else { return .absent }
@@ -78,6 +117,7 @@ extension AWSProvider {
       }
       let best = found.first { !$0.isGone } ?? found.first
       guard let best else { return .absent }
+      doubts.withLock { _ = $0.remove(request.token) }
       let price = entry.plan.candidates.first { $0.type == best.type && ($0.zone ?? best.zone) == best.zone }?.price
       return .found(
         Launched(
@@ -137,6 +177,8 @@ extension AWSProvider {
   private func makeOrder(
     _ request: LaunchRequest, _ plan: LaunchPlan, _ candidate: LaunchPlan.Candidate, _ store: any ObjectStore
   ) async throws(AWSError) -> LaunchOrder {
+    // Addresses that are signed with credentials end with these.
+    try await ec2.client.holdCredentials(atLeast: .seconds(900), wanted: .seconds(3600))
     let image: String
     if let named = settings.image {
       image = named
@@ -146,6 +188,10 @@ extension AWSProvider {
         architecture: type?.architectures.first { $0 == "arm64" || $0 == "x86_64" } ?? settings.hardware.architecture,
         region: candidate.region)
     }
+    var rootDevice: String?
+    if settings.diskGigabytes != nil, settings.image != nil {
+      rootDevice = try await ec2.rootDevice(ofImage: image, region: candidate.region)
+    }
     let userData = try await material(request, candidate, store)
     guard userData.utf8.count <= 16_384 else {
       throw AWSError(.invalid, "the user data of the instance would be \(userData.utf8.count) bytes; EC2 takes 16384")
@@ -154,12 +200,13 @@ extension AWSProvider {
     return LaunchOrder(
       candidate: candidate,
       clientToken: LaunchOrder.clientToken(
-        database: database, attempt: request.token, candidate: candidate, index: plan.index),
+        database: database, attempt: request.token, candidate: candidate, index: plan.step),
       image: image, userData: userData,
       tags: InstanceTags.all(
         job: request.job, token: request.token, database: database, bucket: store.bucket, name: request.spec.name),
       keyName: settings.keyName, securityGroup: settings.securityGroup, subnet: settings.subnet,
-      profile: settings.profile, diskGigabytes: settings.diskGigabytes, maximumPrice: settings.maximumPrice)
+      profile: settings.profile, diskGigabytes: settings.diskGigabytes,
+      rootDevice: rootDevice ?? LaunchOrder.amazonLinuxRoot, maximumPrice: settings.maximumPrice)
   }
 }
 

@@ -20,45 +20,118 @@ extension AWSProvider: JobRecovering {
         .notConfigured, "no bucket is named in which jobs are remembered",
         remedy: "Give --s3-bucket, or set aws.s3_bucket")
     }
-    let fleet = await fleet()
-    if let failure = fleet.failures.sorted(by: { $0.key < $1.key }).first {
-      // A job whose instance is in a silent region would be taken for dead.
-      throw ProviderError(
-        .unavailable, "\(failure.key): \(failure.value)", remedy: "Try again when every region answers")
-    }
     do throws(AWSError) {
       let store = objects(bucket)
-      let keys = try await store.list(BucketKeys.jobs).map(\.key)
-      var found: [RememberedJob] = []
-      for key in keys {
-        guard let bytes = try await store.read(key, limit: 1 << 20),
-          let record = try? JSONDecoder().decode(JobRecord.self, from: Data(bytes)), let id = JobID(record.job),
-          BucketKeys.job(id) == key, jobs?.contains(id) ?? true
-        else { continue }
-        found.append(try await remembered(record, id, fleet.members, store))
+      let wanted = try await store.list(BucketKeys.jobs).map(\.key).filter { key in
+        BucketKeys.job(key).map { jobs?.contains($0) ?? true } ?? false
       }
-      return found
+      let memories = try await each(wanted) { key async throws(AWSError) in try await self.memory(key, store) }
+      let fleet = await fleet(alsoIn: Set(memories.flatMap(\.regions)))
+      if let failure = fleet.failures.sorted(by: { $0.key < $1.key }).first {
+        // A job whose instance is in a silent region would be taken for dead.
+        throw AWSError(
+          .unavailable, "\(failure.key): \(failure.value)", remedy: "Try again when every region answers")
+      }
+      let tokens = memories.flatMap { memory in [memory.token] + memory.earlier.map(\.token) }
+      let beacons = try await beacons(bucket).beacons(of: tokens)
+      let rule = billing
+      return memories.map { $0.job(fleet.members, beacons, rule) }
     } catch {
       throw ProviderError(error)
     }
   }
 
-  private func remembered(
-    _ record: JobRecord, _ id: JobID, _ members: [FleetMember], _ store: any ObjectStore
-  ) async throws(AWSError) -> RememberedJob {
-    let attempts = try await store.list(BucketKeys.attempts(id)).compactMap { BucketKeys.attempt($0.key, of: id) }
-    let number = attempts.max() ?? 1
-    let plan = try await journal(id, number, store)?.plan.current
-    let token = Attempt.token(job: id, number: number)
-    let member = members.filter { $0.token == token }.min {
-      ($0.state == .terminated ? 1 : 0) < ($1.state == .terminated ? 1 : 0)
+  /// What the bucket has of one job.
+  private struct Memory: Sendable {
+    var record: JobRecord
+    var token: String
+    var attempt: Int
+    var plan: LaunchPlan?
+    var earlier: [Earlier] = []
+
+    /// An attempt before the latest one: when it was ordered, and for how much an hour.
+    struct Earlier: Sendable {
+      var token: String
+      var orderedAt: Timestamp
+      var price: HourlyPrice
     }
-    let instance =
-      member?.instance
-      ?? plan.map { Instance(id: "", type: $0.type, region: $0.region, zone: $0.zone) }
-    return RememberedJob(
-      record: record, attempt: number, instance: instance, state: member?.state, launchedAt: member?.launchedAt,
-      price: HourlyPrice(microdollars: plan?.price ?? 0),
-      beacon: try await beacons(store.bucket).beacons(of: [token])[token])
+
+    /// Where its instance may be.
+    var regions: [String] { (plan?.regions ?? []) + (record.spec.region.map { [$0] } ?? []) }
+
+    func job(_ members: [FleetMember], _ beacons: [String: Beacon], _ rule: BillingRule) -> RememberedJob {
+      let member = members.filter { $0.token == token }.min {
+        ($0.state == .terminated ? 1 : 0) < ($1.state == .terminated ? 1 : 0)
+      }
+      let offer = plan?.current
+      return RememberedJob(
+        record: record, attempt: attempt,
+        instance: member?.instance ?? offer.map { Instance(id: "", type: $0.type, region: $0.region, zone: $0.zone) },
+        state: member?.state, launchedAt: member?.launchedAt, price: HourlyPrice(microdollars: offer?.price ?? 0),
+        beacon: beacons[token], earlierCost: earlier.reduce(.zero) { $0 + cost($1, beacons[$1.token], rule) })
+    }
+
+    /// From the order to the last sign of life, at the price of the order. One without any has not run, as far as anybody knows.
+    private func cost(_ attempt: Earlier, _ beacon: Beacon?, _ rule: BillingRule) -> Money {
+      guard let beacon else { return .zero }
+      let segments = [PriceSegment(from: attempt.orderedAt, price: attempt.price)]
+      return Charge(start: attempt.orderedAt, segments: segments, rule: rule)
+        .amount(until: max(attempt.orderedAt, Timestamp(milliseconds: beacon.heartbeatAt)))
+    }
+  }
+
+  private func memory(_ key: String, _ store: any ObjectStore) async throws(AWSError) -> Memory? {
+    guard let bytes = try await store.read(key, limit: 1 << 20),
+      let record = try? JSONDecoder().decode(JobRecord.self, from: Data(bytes)), let id = JobID(record.job),
+      BucketKeys.job(id) == key
+    else { return nil }
+    var orderedAt: [Int: Timestamp] = [:]
+    for object in try await store.list(BucketKeys.attempts(id)) {
+      if let number = BucketKeys.attempt(object.key, of: id) { orderedAt[number] = object.modified }
+    }
+    let number = orderedAt.keys.max() ?? 1
+    var memory = Memory(
+      record: record, token: Attempt.token(job: id, number: number), attempt: number,
+      plan: try await journal(id, number, store)?.plan)
+    for (earlier, moment) in orderedAt.sorted(by: { $0.key < $1.key }) where earlier < number {
+      // A plan that was used up has launched nothing.
+      guard let offer = try await journal(id, earlier, store)?.plan.current else { continue }
+      memory.earlier.append(
+        Memory.Earlier(
+          token: Attempt.token(job: id, number: earlier), orderedAt: moment,
+          price: HourlyPrice(microdollars: offer.price)))
+    }
+    return memory
+  }
+
+  private static let readers = 16
+
+  /// Does the same for many keys, some at a time, and returns what came of it in the order of the keys.
+  private func each<Value: Sendable>(
+    _ keys: [String], _ body: @escaping @Sendable (String) async throws(AWSError) -> Value?
+  ) async throws(AWSError) -> [Value] {
+    let workers = min(Self.readers, keys.count)
+    // One child a worker.
+    let parts = await withTaskGroup(of: Result<[(Int, Value)], AWSError>.self) { group in
+      for worker in 0..<workers {
+        group.addTask {
+          var found: [(Int, Value)] = []
+          for index in stride(from: worker, to: keys.count, by: workers) {
+            do throws(AWSError) {
+              if let value = try await body(keys[index]) { found.append((index, value)) }
+            } catch {
+              return .failure(error)
+            }
+          }
+          return .success(found)
+        }
+      }
+      var parts: [Result<[(Int, Value)], AWSError>] = []
+      for await part in group { parts.append(part) }
+      return parts
+    }
+    var all: [(Int, Value)] = []
+    for part in parts { all += try part.get() }
+    return all.sorted { $0.0 < $1.0 }.map(\.1)
   }
 }

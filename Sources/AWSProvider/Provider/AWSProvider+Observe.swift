@@ -1,6 +1,7 @@
 package import JobModel
 internal import Logging
 package import ProviderKit
+internal import Synchronization
 
 /// What instances are doing: one call for a thousand of a region, and one listing for all beacons of a bucket.
 extension AWSProvider {
@@ -10,13 +11,38 @@ extension AWSProvider {
     let isAnyGone = known.values.contains { $0.isGone }
     let words = await beacons(instances, asOf: isAnyGone ? now() : nil)
     var answers: [String: Observation] = [:]
+    var over: [InstanceReference] = []
     for reference in instances {
       let state = known[reference.instance.id] ?? .unreachable("EC2 was not asked")
-      answers[reference.token] = state.observation(
-        beacon: words.found[reference.token], failure: words.failures[reference.token])
+      let answer = state.observation(
+        beacon: renewed(words.found[reference.token], reference.token), failure: words.failures[reference.token])
+      answers[reference.token] = answer
+      guard case .known(let report) = answer, report.state == .terminated else { continue }
+      over.append(reference)
+      renewals.withLock { $0[reference.token] = nil }
     }
+    if !over.isEmpty { await settle(over, known, &answers) }
     await renewChannels(instances.filter { known[$0.instance.id]?.isAlive == true }, words.found)
     return answers
+  }
+
+  /// What instances that are over have cost, and what was left in the bucket for them.
+  private func settle(
+    _ over: [InstanceReference], _ known: [String: State], _ answers: inout [String: Observation]
+  ) async {
+    for (bucket, members) in Dictionary(grouping: over, by: \.bucket) {
+      guard let bucket else { continue }
+      await removeRemoteConfigurations(members.map { ($0.job, $0.attempt) }, bucket: bucket)
+    }
+    let questions = over.compactMap { reference -> (reference: InstanceReference, since: Timestamp)? in
+      guard let since = reference.launchedAt ?? known[reference.instance.id]?.launchedAt else { return nil }
+      return (reference, since)
+    }
+    for (token, prices) in await segments(of: questions, by: endTrack) {
+      guard case .known(var report)? = answers[token] else { continue }
+      report.prices = prices
+      answers[token] = .known(report)
+    }
   }
 
   private enum State: Sendable {
@@ -47,6 +73,8 @@ extension AWSProvider {
       case .unreachable(let message): return .unreachable(message)
       }
     }
+
+    var launchedAt: Timestamp? { if case .known(let instance) = self { instance.launchedAt } else { nil } }
 
     var isAlive: Bool { if case .known(let instance) = self { !instance.isGone } else { false } }
   }

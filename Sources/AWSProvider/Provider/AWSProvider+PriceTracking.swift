@@ -7,10 +7,16 @@ extension AWSProvider: PriceTracking {
   package func priceChanges(
     of instances: [(reference: InstanceReference, since: Timestamp)]
   ) async -> [String: [PriceSegment]] {
+    await segments(of: instances, by: priceTrack)
+  }
+
+  /// By token: what each instance costs from one moment to the next.
+  func segments(
+    of instances: [(reference: InstanceReference, since: Timestamp)], by track: PriceTrack
+  ) async -> [String: [PriceSegment]] {
     // Without its zone nobody knows what an instance is charged.
     let placed = instances.filter { $0.reference.instance.zone != nil }
     let byRegion = Dictionary(grouping: placed) { $0.reference.instance.region }
-    let track = priceTrack
     let logger = logger
     let histories = await withTaskGroup(of: (String, PriceHistory?).self) { group in
       for (region, members) in byRegion {

@@ -10,14 +10,25 @@ package final class AWSProvider: Provider, SSHReachable, FileListing, ChannelLif
   package let ec2: EC2Client
   package let prices: SpotPrices
   let priceTrack: PriceTrack
+  /// For instances that are over. What runs is asked for elsewhere, with other types and moments.
+  let endTrack: PriceTrack
   let marketCache: MarketCache
   let logger: Logger
   let now: @Sendable () -> Timestamp
   private let makeObjects: @Sendable (String) -> any ObjectStore
   private let indexes: BeaconIndexes
   let images: ImageCatalog
-  /// Until when the addresses hold that an instance was given last, by token.
-  let renewals = Mutex<[String: Timestamp]>([:])
+  /// The addresses that an instance was given last, by token.
+  let renewals = Mutex<[String: Renewal]>([:])
+  /// Attempts of which an instance may run that no call here has shown: whose launch was not answered, or who were looked for.
+  let doubts = Mutex<Set<String>>([])
+
+  struct Renewal: Sendable, Hashable {
+    /// Until when they hold.
+    var until: Timestamp
+    /// Whether the instance could still read them when they were written.
+    var isInTime: Bool
+  }
 
   /// - Parameters:
   ///   - marketCache: where prices are kept for some minutes; nil for in this process only.
@@ -30,6 +41,10 @@ package final class AWSProvider: Provider, SSHReachable, FileListing, ChannelLif
     ec2 = EC2Client(client)
     prices = SpotPrices(ec2: ec2, now: now)
     priceTrack = PriceTrack(prices: prices, now: now)
+    // Whoever is told of an end waits for it.
+    endTrack = PriceTrack(
+      prices: prices, options: CallOptions(isIdempotent: true, deadline: .seconds(10), tryTimeout: .seconds(5)),
+      now: now)
     self.marketCache = marketCache ?? MarketCache(folder: nil, now: now)
     images = ImageCatalog(client: client)
     self.logger = logger
@@ -40,6 +55,8 @@ package final class AWSProvider: Provider, SSHReachable, FileListing, ChannelLif
 
   package var name: ProviderName { .aws }
   package var billing: BillingRule { .ec2Spot }
+  /// https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html tells to wait up to five minutes.
+  package var visibilityDelay: Duration { .seconds(300) }
   /// One DescribeInstances takes 1,000 ids of one region. Several of them for each region, because the last one of a region
   /// is seldom full.
   package var observeLimit: Int { 4000 * max(1, settings.regions.count) }
@@ -74,17 +91,22 @@ package final class AWSProvider: Provider, SSHReachable, FileListing, ChannelLif
     let regions = spec.region.map { [$0] } ?? settings.regions
     var types = spec.instanceType.map { [$0] } ?? settings.instanceTypes
     if types.isEmpty {
-      // Types are the same in all regions, as far as a region has them.
-      types = try await ec2.types(settings.hardware, region: regions[0]).map(\.name).sorted()
+      types = try await fittingTypes(regions)
     }
     guard !types.isEmpty else { return [] }
     var found = try await pricesEverywhere(types: types, regions: regions)
     if let subnet = settings.subnet {
       // A subnet is in one zone, and nothing can be launched in it elsewhere.
       var zones: Set<String> = []
+      var failure: AWSError?
       for region in regions {
-        if let zone = try await ec2.zone(ofSubnet: subnet, region: region) { zones.insert(zone) }
+        do throws(AWSError) {
+          if let zone = try await ec2.zone(ofSubnet: subnet, region: region) { zones.insert(zone) }
+        } catch {
+          failure = error
+        }
       }
+      if zones.isEmpty, let failure { throw failure }
       guard !zones.isEmpty else {
         throw AWSError(
           .notFound, "there is no subnet \(subnet) in \(regions.joined(separator: ", "))",
@@ -95,6 +117,21 @@ package final class AWSProvider: Provider, SSHReachable, FileListing, ChannelLif
     return LaunchPlanner.candidates(
       found, types: types, regions: regions, maximum: settings.maximumPrice, avoid: zones,
       prefer: spec.preferredZone, limit: settings.tries)
+  }
+
+  /// The types that meet the needs, by the first region that answers: they are the same everywhere, as far as a region has them.
+  private func fittingTypes(_ regions: [String]) async throws(AWSError) -> [String] {
+    var failure: AWSError?
+    for region in regions {
+      do throws(AWSError) {
+        return try await ec2.types(settings.hardware, region: region).map(\.name).sorted()
+      } catch {
+        failure = error
+        guard error.code != .cancelled else { break }
+      }
+    }
+    if let failure { throw failure }
+    return []
   }
 
   /// The prices that hold now, of all regions side by side. A region that does not answer is left out if another one does.

@@ -3,6 +3,10 @@ package import JobModel
 /// A bucket, as far as launching and watching instances needs one.
 package protocol ObjectStore: Sendable {
   var bucket: String { get }
+  /// Where the bucket was found to be.
+  var region: String { get }
+  /// How much later the clock is by which objects are dated; nil if that is not known.
+  var clockSkew: Duration? { get }
   /// The object's bytes; nil if there is none. At most `limit` bytes.
   func read(_ key: String, limit: Int) async throws(AWSError) -> [UInt8]?
   func write(_ key: String, _ bytes: [UInt8]) async throws(AWSError)
@@ -58,6 +62,11 @@ package enum BucketKeys {
   /// All records of jobs lie under one prefix too, from which a lost database is rebuilt.
   package static let jobs = "_cloudjobs/jobs/"
   package static func job(_ job: JobID) -> String { "\(jobs)\(job).json" }
+  /// The job whose record a key is, or nil for another object.
+  package static func job(_ key: String) -> JobID? {
+    guard key.hasPrefix(jobs), key.hasSuffix(".json") else { return nil }
+    return JobID(String(key.dropFirst(jobs.count).dropLast(5)))
+  }
   package static func attempts(_ job: JobID) -> String { "\(job)/attempts/" }
   /// The number of the attempt whose plan a key holds, or nil for another object.
   package static func attempt(_ key: String, of job: JobID) -> Int? {

@@ -10,6 +10,9 @@ package struct S3Bucket: ObjectStore {
     self.client = client
   }
 
+  package var region: String { client.region(of: bucket) }
+  package var clockSkew: Duration? { client.client.clockSkew }
+
   package func read(_ key: String, limit: Int) async throws(AWSError) -> [UInt8]? {
     try await client.get(bucket, key, limit: limit)?.bytes
   }

@@ -123,13 +123,13 @@ credentials() {
 
 # A request that curl signs (7.75 and newer). Nothing may be in it that older ones sign wrongly: no query, no header that
 # is taken away; for S3 the hash of the body is named.
-signed() { # url, service, configuration
+signed() { # url, service, region, configuration
   credentials || return 1
   request "url = \"$1\"
-aws-sigv4 = \"aws:amz:$cc_region:$2\"
+aws-sigv4 = \"aws:amz:$3:$2\"
 user = \"$KEY_ID:$KEY\"
 header = \"X-Amz-Security-Token: $KEY_TOKEN\"
-$3"
+$4"
 }
 
 # A request to an address that carries its right with it; if that is refused, as this machine.
@@ -141,7 +141,7 @@ $2"
     case $CODE in 400 | 401 | 403) ;; *) return 0 ;; esac
   fi
   [ "$cc_role" = yes ] || return 0
-  if signed "${1%%\?*}" s3 "header = \"x-amz-content-sha256: UNSIGNED-PAYLOAD\"
+  if signed "${1%%\?*}" s3 "$cc_region" "header = \"x-amz-content-sha256: UNSIGNED-PAYLOAD\"
 $2"; then
     # It has run out, and does not come to life again.
     [ "$CODE" = 403 ] || REFUSED=$1
@@ -379,7 +379,7 @@ fetch_configuration() {
     if [ -n "$cc_conf_url" ]; then
       allowed "$cc_conf_url" ''
       TEXT=$BODY
-    elif signed "$cc_secret_url/" secretsmanager "request = \"POST\"
+    elif signed "$cc_secret_url/" secretsmanager "$cc_secret_region" "request = \"POST\"
 header = \"Content-Type: application/x-amz-json-1.1\"
 header = \"X-Amz-Target: secretsmanager.GetSecretValue\"
 data-binary = \"{\\\"SecretId\\\":\\\"$(escaped "$(escaped "$cc_secret_id")")\\\"}\""; then

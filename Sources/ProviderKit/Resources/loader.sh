@@ -58,8 +58,15 @@ install_curl() {
   done
 }
 
+# Seconds since boot, which no change of the clock moves.
+uptime_s() {
+  read -r up_time _ </proc/uptime
+  up_time=${up_time%.*}
+}
+
 # The network may come up only after this has begun.
-waited=0 failed=''
+uptime_s
+up_end=$((up_time + up_patience)) failed=''
 while :; do
   have curl || install_curl
   if get 2>load.log; then
@@ -78,7 +85,7 @@ while :; do
     tell "the bundle could not be fetched yet: $why"
     failed=$why
   fi
-  [ $waited -lt "$up_patience" ] || give_up "the bundle could not be fetched within $up_patience s: $why"
+  uptime_s
+  [ "$up_time" -lt "$up_end" ] || give_up "the bundle could not be fetched within $up_patience s: $why"
   sleep 5
-  waited=$((waited + 5))
 done

@@ -92,6 +92,10 @@ class World:
             }
 
 
+# A secret may be elsewhere than the bucket.
+REGIONS = {"s3": "eu-test-1", "secretsmanager": "eu-test-2"}
+
+
 def is_signed(handler, body, service):
     """Whether a request is signed with the role's keys, by AWS's rules for Signature Version 4."""
     words = handler.headers.get("Authorization", "").replace(",", " ").split()
@@ -102,6 +106,8 @@ def is_signed(handler, body, service):
     when = handler.headers.get("X-Amz-Date", "")
     skew = abs(time.time() - datetime.datetime.strptime(when + "+0000", "%Y%m%dT%H%M%SZ%z").timestamp())
     names = fields["SignedHeaders"].split(";")
+    if region != REGIONS[service]:
+        return False
     if key_id != KEY_ID or for_service != service or skew > 300 or handler.headers.get("X-Amz-Security-Token") != SESSION:
         return False
     if any(name.lower().startswith("x-amz-") and name.lower() not in names for name in handler.headers):
