@@ -74,6 +74,22 @@ struct CredentialTests {
     }
   }
 
+  @Test("an address of a session that does not say when it ends is trusted for an hour, one of a user for its time")
+  func addresses() async throws {
+    let time = TestTime()
+    let endpoint = try #require(Endpoint(url: "http://127.0.0.1:1"))
+    for (session, hours) in [(Secret("session"), 1), (nil, 24)] as [(Secret?, Int64)] {
+      let credentials = AWSCredentials(
+        accessKeyID: "A", secretKey: Secret("s"), sessionToken: session, source: "environment")
+      let client = AWSClient(
+        settings: AWSSettings(region: "eu-west-1", endpoints: AWSEndpoints(global: endpoint)), http: HTTPClient(),
+        credentials: StaticCredentials(credentials), clock: time.clock)
+      let address = try await S3Client(client).presign(.put, "bucket", "key", lifetime: .seconds(86_400))
+      #expect(address.until == time.clock.now() + .seconds(hours * 3600))
+      #expect(address.url.contains("X-Amz-Expires=\(hours * 3600)"))
+    }
+  }
+
   @Test(
     "a program that gives no credentials is told without its words",
     arguments: [

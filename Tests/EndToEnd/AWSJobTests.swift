@@ -224,10 +224,10 @@ struct AWSJobTests {
         try cloud.place.calculation("calc", "true")
         let job = try await cloud.run("calc")
         #expect(try await cloud.cloudjobs("watch", "--until-idle", "--plain").code == 0)
-        func leak() async throws {
+        func leak(attempt: Int = 1) async throws {
           try await cloud.aws.control(
             "bulk",
-            #"{"count": 1, "type": "c5.large", "zone": "us-east-1a", "spot": true, "tags": {"cloudjobs:job": "\#(job)", "cloudjobs:token": "\#(job)-1", "cloudjobs:bucket": "my-bucket"}}"#
+            #"{"count": 1, "type": "c5.large", "zone": "us-east-1a", "spot": true, "tags": {"cloudjobs:job": "\#(job)", "cloudjobs:token": "\#(job)-\#(attempt)", "cloudjobs:bucket": "my-bucket"}}"#
           )
         }
         try await leak()
@@ -241,6 +241,19 @@ struct AWSJobTests {
         try await leak()
         let reconciled = try await cloud.cloudjobs("reconcile")
         #expect(reconciled.code == 0 && reconciled.output.contains("leaked: "), "\(reconciled)")
+        try await eventually("it is gone") { try await cloud.isGone() }
+        // One of an attempt that this database does not know is nobody's to end, and can't be taken over either.
+        try await leak(attempt: 2)
+        let orphan = try #require(
+          try await cloud.aws.state().instances.first { $0.tags["cloudjobs:token"] == "\(job)-2" }
+        ).id
+        let seen = try await cloud.cloudjobs("reconcile")
+        #expect(seen.code == 0 && seen.output.contains("orphan: "), "\(seen)")
+        let adopted = try await cloud.cloudjobs("reconcile", "--adopt", orphan)
+        #expect(
+          adopted.code == 64 && adopted.errors.contains("is in this database already, which is older")
+            && adopted.errors.contains("cloudjobs reconcile --terminate \(orphan)"), "\(adopted)")
+        #expect(try await cloud.cloudjobs("reconcile", "--terminate", orphan).code == 0)
         try await eventually("it is gone") { try await cloud.isGone() }
         // The watcher looks at its start, ends it by itself, and says so.
         try await leak()
