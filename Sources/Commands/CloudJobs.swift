@@ -57,9 +57,16 @@ package struct CloudJobs: AsyncParsableCommand {
 
   /// Ends the program. Output that could not be written spoils a success.
   private static func leave(_ code: Int32) -> Never {
-    guard let problem = StandardOutput.problem else { Foundation.exit(code) }
+    guard let problem = StandardOutput.problem else { end(code) }
     note("standard output could not be written: \(problem)")
-    Foundation.exit(code == 0 ? CommandError.Code.io.rawValue : code)
+    end(code == 0 ? CommandError.Code.io.rawValue : code)
+  }
+
+  /// Everything is written and closed. Handlers of `exit` would take apart what threads of libraries still use: OpenSSL
+  /// does so while libcurl's and the dispatch queues' may run.
+  private static func end(_ code: Int32) -> Never {
+    fflush(nil)
+    _exit(code)
   }
 
   private static func note(_ message: String) {

@@ -59,7 +59,8 @@ package struct ReconcileCommand: AsyncParsableCommand {
   private func reconcile(_ context: CommandContext, _ store: any Store) async throws {
     let open =
       dryRun ? [] : try await Fleet.settle(context, store, patience: DurationText.parse(timeout) ?? .seconds(120))
-    let reconciler = Reconciler(store: store, providers: context.providers(), logger: context.logger)
+    let reconciler = Reconciler(
+      store: store, providers: context.providers(), clock: context.clock, logger: context.logger)
     var report = try await reconciler.run(endsLeaked: !dryRun && context.endsLeaked)
     if !terminate.isEmpty { try await endOrphans(&report, reconciler) }
     if !adopt.isEmpty { try await adoptOrphans(&report, context, store) }
@@ -141,7 +142,8 @@ enum Fleet {
   /// With a live watcher there is nothing to do but to wait for it.
   static func settle(_ context: CommandContext, _ store: any Store, patience: Duration) async throws -> [JobID] {
     @Sendable func isUnsettled(_ job: Job) -> Bool {
-      job.isOpen && (job.state == .launching || job.wish != nil || job.state.isTerminal)
+      // What waits for room was refused and is open for long; nothing of it runs.
+      job.isOpen && (job.state == .launching && !job.waitsForRoom || job.wish != nil || job.state.isTerminal)
     }
     let waiting = try await store.jobs(JobQuery(openOnly: true)).filter(isUnsettled)
       .filter { CommandContext.reaches($0.provider) }.map(\.id)

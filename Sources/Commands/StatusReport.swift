@@ -56,6 +56,20 @@ struct StatusReport {
     if !offline, job.isOpen { live = await provider.observe([reference])[reference.token] }
   }
 
+  /// One line an alert, with its rule and what became of it on each channel.
+  private var alertLines: [String] {
+    var order: [String] = []
+    for delivery in alerts where !order.contains(delivery.alert.id) { order.append(delivery.alert.id) }
+    let known = Dictionary(grouping: alerts, by: \.alert.id)
+    return order.compactMap { known[$0] }.compactMap { deliveries in
+      guard let first = deliveries.first else { return nil }
+      let channels = deliveries.sorted { $0.channel < $1.channel }.map { "\($0.channel): \($0.state.rawValue)" }
+      let alert = first.alert
+      return "\(LocalZone.text(first.createdAt))  \(alert.rule.rawValue), \(alert.severity.rawValue), "
+        + "\(alert.status.rawValue): \(printable(alert.title)) (\(channels.joined(separator: ", ")))"
+    }
+  }
+
   var document: JSONValue {
     guard case .object(var members) = JobDocument.job(job, now: now, billing: billing) else { return .null }
     members["observation"] = live.map { JobDocument.observation($0, at: now) } ?? .null
@@ -100,10 +114,7 @@ struct StatusReport {
     }
     if !alerts.isEmpty {
       lines += ["", "ALERTS:", String(repeating: "-", count: 40)]
-      lines += alerts.map {
-        "\(LocalZone.text($0.createdAt))  \($0.alert.severity.rawValue), \($0.alert.status.rawValue): "
-          + "\(printable($0.alert.title)) (\($0.channel): \($0.state.rawValue))"
-      }
+      lines += alertLines
     }
     if !events.isEmpty {
       lines += ["", "HISTORY:", String(repeating: "-", count: 40)]

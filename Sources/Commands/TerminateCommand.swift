@@ -66,7 +66,8 @@ package struct TerminateCommand: AsyncParsableCommand {
 
   /// Ends what reconcile finds leaked.
   private func terminateLeaked(_ context: CommandContext, _ store: any Store) async throws {
-    let reconciler = Reconciler(store: store, providers: context.providers(), logger: context.logger)
+    let reconciler = Reconciler(
+      store: store, providers: context.providers(), clock: context.clock, logger: context.logger)
     var report = try await reconciler.run(endsLeaked: false)
     report.findings = report.leaked
     guard !report.findings.isEmpty else {

@@ -83,8 +83,10 @@ final class WatcherHealth: Sendable {
     do {
       // Whoever has never used a cloud is not to hear of its credentials.
       guard try await isCloudInUse() else { return }
-      let report = try await Reconciler(store: store, providers: context.providers(), logger: logger)
-        .run(endsLeaked: context.endsLeaked)
+      let report = try await Reconciler(
+        store: store, providers: context.providers(), clock: context.clock, logger: logger
+      )
+      .run(endsLeaked: context.endsLeaked)
       for failure in report.failures {
         logger.warning("Instances could not be listed", metadata: ["error": "\(failure)"])
       }

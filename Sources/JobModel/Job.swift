@@ -47,6 +47,12 @@ package struct Job: Sendable, Hashable, Identifiable {
   /// Whether somebody has to look after this job: it is active, or its instance is not known to be gone.
   package var isOpen: Bool { !state.isTerminal || attempt.isLive || wish != nil }
 
+  /// Whether its next attempt found no room and is tried again: its last launch is old then, and not lost.
+  package var waitsForRoom: Bool { state == .launching && crossed.contains(Self.roomKey) }
+
+  /// In `crossed`.
+  static let roomKey = "no_room"
+
   /// All attempts together.
   package func cost(at now: Timestamp, rule: BillingRule) -> Money {
     earlierCost + attempt.cost(at: now, rule: rule)

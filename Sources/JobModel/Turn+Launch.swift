@@ -48,8 +48,9 @@ extension Turn {
     machine.outstanding.nextLaunchAt = now + pause
     machine.job.attempt.absentSince = nil
     noteReachable()
-    if !job.crossed.contains(Self.roomKey) {
-      machine.job.crossed.append(Self.roomKey)
+    machine.job.message = "waits for room for attempt \(job.attempt.number): \(message)"
+    if !job.waitsForRoom {
+      machine.job.crossed.append(Job.roomKey)
       record(
         .launchDelayed,
         "there is no room for attempt \(job.attempt.number), which is tried again for "
@@ -57,11 +58,6 @@ extension Turn {
     }
     return true
   }
-
-  /// Says in the row that the attempt waits for room: its launch is old then, and not lost.
-  private static let roomKey = "no_room"
-
-  private var waitsForRoom: Bool { job.crossed.contains(Self.roomKey) }
 
   /// The provider named an instance. It is never forgotten, whatever has become of the job meanwhile.
   mutating func named(_ attempt: Int, _ launched: Launched) {
@@ -75,7 +71,7 @@ extension Turn {
     machine.outstanding.nextFindAt = nil
     machine.outstanding.nextLaunchAt = nil
     machine.outstanding.refusedLaunches = nil
-    machine.job.crossed.removeAll { $0 == Self.roomKey }
+    machine.job.crossed.removeAll { $0 == Job.roomKey }
     machine.outstanding.hasHeard = true
     noteReachable()
     machine.job.attempt.absentSince = nil
@@ -129,7 +125,7 @@ extension Turn {
       } else {
         machine.outstanding.nextFindAt = now + policy.eagerPollInterval
       }
-    } else if waitsForRoom || now - job.attempt.requestedAt < policy.launchTimeout {
+    } else if job.waitsForRoom || now - job.attempt.requestedAt < policy.launchTimeout {
       // The token makes this safe: if the first call comes through after all, both name the same instance.
       startLaunch()
     } else if confirmed {
@@ -165,7 +161,7 @@ extension Turn {
     guard move(to: .launching, message: "attempt \(number)") else { return }
     machine.job.earlierCost += spent
     machine.job.attempt = Attempt(job: job.id, number: number, requestedAt: now)
-    machine.job.crossed.removeAll { $0.hasPrefix("sync_") || ["idle", "stuck", Self.roomKey].contains($0) }
+    machine.job.crossed.removeAll { $0.hasPrefix("sync_") || ["idle", "stuck", Job.roomKey].contains($0) }
     machine.job.startedAt = nil
     machine.job.endedAt = nil
     machine.outstanding = .init(sequence: machine.outstanding.sequence)

@@ -65,8 +65,9 @@ package protocol Store: Sendable {
   /// Counts and stored costs of the jobs that match, by state and provider. The limit of the query is ignored.
   func summary(_ query: JobQuery) async throws(StoreError) -> [SummaryRow]
 
-  /// Where instances of a provider's jobs were launched, and where open jobs are to be launched by name. Without order.
-  func regions(provider: ProviderName) async throws(StoreError) -> [String]
+  /// Where instances of a provider's jobs were launched that are open or ended since `moment`, and where open jobs are to be
+  /// launched by name. Without order.
+  func regions(provider: ProviderName, endedSince moment: Timestamp) async throws(StoreError) -> [String]
 
   /// The history of a job after the event with the id `last` (0: from the beginning), oldest first.
   func events(of job: JobID, after last: Int64, limit: Int?) async throws(StoreError) -> [StoredEvent]

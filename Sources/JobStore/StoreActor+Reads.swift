@@ -53,17 +53,19 @@ extension StoreActor {
     }
   }
 
-  package func regions(provider: ProviderName) async throws(StoreError) -> [String] {
+  package func regions(provider: ProviderName, endedSince moment: Timestamp) async throws(StoreError) -> [String] {
     try await read { db in
       try db.rows(
         """
-        SELECT a.region FROM attempts a JOIN jobs j ON j.id = a.job WHERE j.provider = ?1 AND a.region IS NOT NULL
+        SELECT a.region FROM attempts a JOIN jobs j ON j.id = a.job
+        WHERE j.provider = ?1 AND (j.open = 1 OR j.ended_at >= ?2) AND a.region IS NOT NULL
         UNION
         SELECT json_extract(j.spec, '$.region') FROM jobs j
         WHERE j.provider = ?1 AND j.open = 1 AND json_extract(j.spec, '$.region') IS NOT NULL
         """
       ) {
         $0.add(provider.rawValue)
+        $0.add(moment)
       } _: {
         try $0.text()
       }

@@ -33,11 +33,16 @@ package struct Reconciler: Sendable {
 
   private let store: any Store
   private let providers: [any Provider]
+  private let clock: any WallClock
   private let logger: Logger
 
-  package init(store: any Store, providers: [any Provider], logger: Logger) {
+  /// For how long after a job's end something of it may come to light in a region that the configuration does not name.
+  private static let aftermath = Duration.seconds(30 * 86_400)
+
+  package init(store: any Store, providers: [any Provider], clock: any WallClock, logger: Logger) {
     self.store = store
     self.providers = providers
+    self.clock = clock
     self.logger = logger
   }
 
@@ -66,7 +71,7 @@ package struct Reconciler: Sendable {
 
   /// A job may have been launched where the configuration does not look by itself.
   private func regions(of provider: ProviderName) async throws(StoreError) -> Set<String> {
-    Set(try await store.regions(provider: provider))
+    Set(try await store.regions(provider: provider, endedSince: clock.now() - Self.aftermath))
   }
 
   /// What people are told of a report: each leaked or orphaned instance once, and its end.

@@ -91,7 +91,7 @@ struct MarketTests {
       let market = try await first.market(MarketWish())
       let calls = try await place.calls("DescribeSpotPriceHistory") + place.calls("DescribeInstanceTypes")
       #expect(try await first.market(MarketWish()) == market)
-      place.ahead.advance(290)
+      place.ahead.advance(200)
       #expect(try await place.provider().market(MarketWish()) == market)
       func count() async throws -> Int {
         try await place.calls("DescribeSpotPriceHistory") + place.calls("DescribeInstanceTypes")
@@ -106,7 +106,7 @@ struct MarketTests {
       _ = try await place.provider { $0.maximumPrice = HourlyPrice("9") }.market(MarketWish())
       let more = try await count()
       #expect(more == 2 * calls)
-      place.ahead.advance(20)
+      place.ahead.advance(101)
       _ = try await first.market(MarketWish())
       #expect(try await count() > more)
     }

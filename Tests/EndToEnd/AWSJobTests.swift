@@ -297,6 +297,12 @@ struct AWSJobTests {
         try await eventually("it is told") { try hook.toldAlerts().contains { $0.hasPrefix("price_rise") } }
         let history = try await cloud.cloudjobs("history", job)
         #expect(history.output.contains("the price has risen from $0.0200/h to $72.0000/h"), "\(history)")
+        try await eventually("status shows that it was told") {
+          let shown = try await cloud.cloudjobs("status", job, "--detailed").output
+          return shown.split(separator: "\n").contains {
+            $0.contains("  price_rise, ") && $0.hasSuffix("(hook: delivered)")
+          }
+        }
         _ = try await cloud.cloudjobs("terminate", job, "--force")
         watcher.signal(SIGTERM)
         #expect(try await watcher.outcome().code == 0)

@@ -720,6 +720,7 @@ struct LossTests {
     driver.observe(.known(.init(state: .terminated, endReason: .preempted)))
     driver.send(.launchAnswered(attempt: 2, .refused(.capacity, "none")))
     #expect(driver.machine.nextAction(now: driver.now) == "launch again in 1m")
+    #expect(driver.job.waitsForRoom && driver.job.message == "waits for room for attempt 2: none")
     var ended = driver
     #expect(ended.send(.terminateRequested(TerminationWish(reason: .userRequest, at: ended.now))).isEmpty)
     #expect(ended.job.state == .terminated && !ended.job.isOpen)
@@ -731,7 +732,7 @@ struct LossTests {
     }
     #expect(driver.send(.notFound(sequence: sequence)) == [.launch])
     driver.send(.launchAnswered(attempt: 2, .launched(makeLaunched("i-2", at: driver.now))))
-    #expect(driver.job.state == .launched && !driver.job.crossed.contains("no_room"))
+    #expect(driver.job.state == .launched && !driver.job.waitsForRoom && driver.job.message == nil)
     // The next attempt tells of its own lack of room.
     driver.observe(.known(.init(state: .terminated, endReason: .preempted)))
     driver.send(.launchAnswered(attempt: 3, .refused(.capacity, "none")))

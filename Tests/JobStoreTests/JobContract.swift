@@ -203,13 +203,16 @@ import Testing
         job.spec.region = region
         try await store.insert(job, events: [], owner: nil, at: at(0))
       }
-      #expect(Set(try await store.regions(provider: .aws)) == ["eu-west-1", "eu-west-3"])
-      // A job that is over may have left something where it was.
+      #expect(Set(try await store.regions(provider: .aws, endedSince: at(9999))) == ["eu-west-1", "eu-west-3"])
+      // A job that is over may have left something where it was, for a while.
       launched.state = .failed
+      launched.wish = nil
+      launched.endedAt = at(3602)
       launched.attempt.endedAt = at(3602)
       _ = try await store.commit([LeasedChange(lease, Change(job: launched))], at: at(9999))
-      #expect(try await store.regions(provider: .aws).contains("eu-west-1"))
-      #expect(try await store.regions(provider: .azure).isEmpty)
+      #expect(try await store.regions(provider: .aws, endedSince: at(3602)).sorted() == ["eu-west-1", "eu-west-3"])
+      #expect(try await store.regions(provider: .aws, endedSince: at(3603)) == ["eu-west-3"])
+      #expect(try await store.regions(provider: .azure, endedSince: at(0)).isEmpty)
     }
   }
 

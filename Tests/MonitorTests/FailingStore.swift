@@ -50,8 +50,8 @@ final class FailingStore: Store {
     try await inner.ids(prefix: prefix, limit: limit)
   }
   func jobs(_ query: JobQuery) async throws(StoreError) -> [Job] { try await inner.jobs(query) }
-  func regions(provider: ProviderName) async throws(StoreError) -> [String] {
-    try await inner.regions(provider: provider)
+  func regions(provider: ProviderName, endedSince moment: Timestamp) async throws(StoreError) -> [String] {
+    try await inner.regions(provider: provider, endedSince: moment)
   }
   func summary(_ query: JobQuery) async throws(StoreError) -> [SummaryRow] { try await inner.summary(query) }
   func events(of job: JobID, after last: Int64, limit: Int?) async throws(StoreError) -> [StoredEvent] {

@@ -127,7 +127,8 @@ struct ReconcilerTests {
     _ cloud: Cloud, _ store: MemoryStore, ends: Bool = true
   ) async throws -> Reconciler.Report {
     try await Reconciler(
-      store: store, providers: [cloud], logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+      store: store, providers: [cloud], clock: ManualClock(),
+      logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     )
     .run(endsLeaked: ends)
   }

@@ -27,13 +27,14 @@ extension AWSProvider: JobRecovering {
       }
       let memories = try await each(wanted) { key async throws(AWSError) in try await self.memory(key, store) }
       let fleet = await fleet(alsoIn: Set(memories.flatMap(\.regions)))
-      if let failure = fleet.failures.sorted(by: { $0.key < $1.key }).first {
-        // A job whose instance is in a silent region would be taken for dead.
-        throw AWSError(
-          .unavailable, "\(failure.key): \(failure.value)", remedy: "Try again when every region answers")
-      }
       let tokens = memories.flatMap { memory in [memory.token] + memory.earlier.map(\.token) }
       let beacons = try await beacons(bucket).beacons(of: tokens)
+      for (region, failure) in fleet.failures.sorted(by: { $0.key < $1.key }) {
+        // A job whose instance is in a silent region would be taken for dead, unless its own last word says how it ended.
+        let isNeeded = memories.contains { $0.regions.contains(region) && beacons[$0.token]?.isOver != true }
+        guard isNeeded || settings.regions.contains(region) else { continue }
+        throw AWSError(.unavailable, "\(region): \(failure)", remedy: "Try again when every region answers")
+      }
       let rule = billing
       return memories.map { $0.job(fleet.members, beacons, rule) }
     } catch {
