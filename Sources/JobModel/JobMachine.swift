@@ -28,6 +28,10 @@ package struct JobMachine: Sendable {
     struct Rare: Fields {
       /// When this computer was found to have slept: what the instance kept silent before does not count.
       var resumedAt: Timestamp?
+      /// When the beacon could not be read last: what could not be heard is no silence of the instance either.
+      var unheardAt: Timestamp?
+      /// Why the last launch call gave no answer.
+      var launchTrouble: String?
       /// When the launch call began, while it has not been answered.
       var launchSince: Timestamp?
       var find: Pending?

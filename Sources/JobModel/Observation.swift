@@ -18,6 +18,8 @@ package enum Observation: Sendable, Hashable {
     /// The provider's own words for it.
     package var endMessage: String?
     package var beacon: Beacon?
+    /// Whether there may be a beacon that could not be read: then nothing follows from what is not known.
+    package var isUnheard = false
     /// Of one that ended: what it cost from one moment to the next, if the provider knows.
     package var prices: [PriceSegment] = []
 

@@ -4,6 +4,8 @@ extension Turn {
     machine.outstanding.launchSince = now
     machine.outstanding.nextFindAt = nil
     machine.outstanding.nextLaunchAt = nil
+    // What is absent before this call says nothing of what it launches.
+    machine.job.attempt.absentSince = nil
     decision.effects.append(.launch)
   }
 
@@ -32,6 +34,7 @@ extension Turn {
     case .unknown(let message):
       guard attempt == job.attempt.number, job.attempt.instance == nil, !job.state.isTerminal else { return }
       noteUnreachable(message)
+      machine.outstanding.launchTrouble = message
       machine.outstanding.nextFindAt = now + policy.eagerPollInterval
     }
   }
@@ -42,10 +45,7 @@ extension Turn {
     guard reason == .capacity, job.attempt.number > 1, job.spec.recovery != nil,
       now - job.attempt.requestedAt < policy.capacityPatience
     else { return false }
-    let refused = machine.outstanding.refusedLaunches ?? 0
-    machine.outstanding.refusedLaunches = refused + 1
-    let pause = min(policy.capacityRetry * (1 << min(refused, 10)), policy.capacityRetryCap)
-    machine.outstanding.nextLaunchAt = now + pause
+    launchLater()
     machine.job.attempt.absentSince = nil
     noteReachable()
     machine.job.message = "waits for room for attempt \(job.attempt.number): \(message)"
@@ -54,9 +54,17 @@ extension Turn {
       record(
         .launchDelayed,
         "there is no room for attempt \(job.attempt.number), which is tried again for "
-          + "\(DurationText.short(policy.capacityPatience)): \(message)", reason: .capacity)
+          + "\(DurationText.short(policy.capacityPatience)): \(message)", reason: .capacity, key: "room")
     }
     return true
+  }
+
+  /// Less and less often.
+  private mutating func launchLater() {
+    let refused = machine.outstanding.refusedLaunches ?? 0
+    machine.outstanding.refusedLaunches = refused + 1
+    let pause = min(policy.capacityRetry * (1 << min(refused, 10)), policy.capacityRetryCap)
+    machine.outstanding.nextLaunchAt = now + pause
   }
 
   /// The provider named an instance. It is never forgotten, whatever has become of the job meanwhile.
@@ -71,6 +79,7 @@ extension Turn {
     machine.outstanding.nextFindAt = nil
     machine.outstanding.nextLaunchAt = nil
     machine.outstanding.refusedLaunches = nil
+    machine.outstanding.launchTrouble = nil
     machine.job.crossed.removeAll { $0 == Job.roomKey }
     machine.outstanding.hasHeard = true
     noteReachable()
@@ -125,13 +134,22 @@ extension Turn {
       } else {
         machine.outstanding.nextFindAt = now + policy.eagerPollInterval
       }
-    } else if job.waitsForRoom || now - job.attempt.requestedAt < policy.launchTimeout {
+    } else if job.waitsForRoom, now - job.attempt.requestedAt < policy.capacityPatience {
+      // Whoever has just come tries at once.
+      if machine.outstanding.refusedLaunches == nil {
+        machine.outstanding.refusedLaunches = 0
+        startLaunch()
+      } else {
+        launchLater()
+      }
+    } else if now - job.attempt.requestedAt < policy.launchTimeout {
       // The token makes this safe: if the first call comes through after all, both name the same instance.
       startLaunch()
     } else if confirmed {
       move(
         to: .failed, reason: .launchLost,
-        message: "no instance appeared within \(DurationText.short(policy.launchTimeout)) of the launch")
+        message: "no instance appeared within \(DurationText.short(policy.launchTimeout)) of the launch"
+          + (machine.outstanding.launchTrouble.map { ": \($0)" } ?? ""))
     } else {
       machine.outstanding.nextFindAt = now + policy.eagerPollInterval
     }

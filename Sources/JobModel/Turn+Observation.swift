@@ -42,6 +42,7 @@ extension Turn {
     machine.job.attempt.instanceState = report.state
     if report.state != .terminated { machine.job.attempt.seenAt = now }
     updateAddresses(report)
+    if report.isUnheard { machine.outstanding.unheardAt = now }
     if let beacon = report.beacon, beacon.attempt == job.attempt.number, beacon.job == job.id.rawValue {
       read(beacon)
     }
@@ -261,11 +262,13 @@ extension Turn {
     }
   }
 
-  /// How long the instance has said nothing although it could. One whose addresses have run out works on, and can't be
-  /// heard: that is told, and no reason to end it. One that spoke later than that needs no addresses.
+  /// How long the instance has said nothing although it could, and would have been heard. One whose addresses have run out
+  /// works on in silence: that is told, and no reason to end it. One that spoke well after their end, by whichever clock,
+  /// needs none.
   private func hushed(since last: Timestamp) -> Duration {
-    let end = machine.outstanding.channelUntil.map { $0 > last ? min($0, now) : now } ?? now
-    return end - max(last, machine.outstanding.resumedAt ?? last)
+    var end = now
+    if let until = machine.outstanding.channelUntil, last <= until + policy.heartbeatTimeout { end = min(until, now) }
+    return end - max(last, machine.outstanding.resumedAt ?? last, machine.outstanding.unheardAt ?? last)
   }
 
   /// Nobody looked for long although this process was alive: this computer has slept, and with it the instances on it.

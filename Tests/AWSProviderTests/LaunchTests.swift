@@ -467,9 +467,9 @@ struct BeaconIndexTests {
   }
 
   @Test(
-    "A clock that differs from the bucket's makes no silence; what answers can't tell to the second changes nothing")
+    "A clock that differs from the bucket's makes no silence")
   func skew() async throws {
-    for (skew, shift) in [(1860, 1860), (-1860, -1860), (4, 0)] {
+    for skew in [1860, -1860] {
       let objects = MemoryObjects()
       let index = BeaconIndex(objects: objects, freshness: .seconds(1), now: { objects.with { $0.now } })
       objects.with { $0.skew = .seconds(skew) }
@@ -477,7 +477,7 @@ struct BeaconIndexTests {
       let written = objects.with { $0.now }
       #expect(
         try await index.beacons(of: ["job01000-1"])["job01000-1"]?.heartbeatAt
-          == (written - .seconds(shift)).rawValue)
+          == (written - .seconds(skew)).rawValue)
     }
   }
 

@@ -15,7 +15,9 @@ final class MemoryObjects: ObjectStore {
     /// How long a listing takes.
     var listTime = Duration.zero
     var failure: AWSError?
-    var skew: Duration?
+    /// Keys that can't be read.
+    var unreadable: Set<String> = []
+    var skew = Duration.zero
     var now = Timestamp(seconds: 1_800_000_000)
   }
 
@@ -23,12 +25,13 @@ final class MemoryObjects: ObjectStore {
 
   func with<Value>(_ body: (inout State) -> Value) -> Value { state.withLock { body(&$0) } }
 
-  var clockSkew: Duration? { with { $0.skew } }
+  var clockSkew: Duration { with { $0.skew } }
 
   private func check() throws(AWSError) { if let failure = with({ $0.failure }) { throw failure } }
 
   func read(_ key: String, limit: Int) async throws(AWSError) -> [UInt8]? {
     try check()
+    if with({ $0.unreadable.contains(key) }) { throw AWSError(.throttled, "slow down") }
     return with {
       $0.reads.append(key)
       return $0.objects[key]?.bytes

@@ -3,6 +3,7 @@ import Foundation
 import JobModel
 import Logging
 import ProviderKit
+import Synchronization
 import TestSupport
 import Transport
 
@@ -16,7 +17,8 @@ struct StandIn {
 
   init(
     _ aws: LoopbackAWS, objects: MemoryObjects = MemoryObjects(), maxTries: Int = 3, regions: [String] = ["us-east-1"],
-    credentials: any CredentialSupplier = Self.credentials, _ change: (inout AWSProviderSettings) -> Void = { _ in }
+    credentials: any CredentialSupplier = Self.credentials, ahead: Ahead = Ahead(),
+    _ change: (inout AWSProviderSettings) -> Void = { _ in }
   ) {
     self.aws = aws
     self.objects = objects
@@ -30,7 +32,7 @@ struct StandIn {
       credentials: credentials, clock: clock)
     provider = AWSProvider(
       settings: settings, client: client, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
-      now: { Self.now }, objects: { _ in objects })
+      now: { Self.now + ahead.time.withLock { $0 } }, objects: { _ in objects })
   }
 
   static let credentials = StaticCredentials(key(until: nil))
@@ -73,6 +75,11 @@ struct StandIn {
     }
     throw Unexpected("no instance became \(state)")
   }
+}
+
+/// By how much the provider's clock is ahead of the real one.
+final class Ahead: Sendable {
+  let time = Mutex(Duration.zero)
 }
 
 struct Unexpected: Error, CustomStringConvertible {

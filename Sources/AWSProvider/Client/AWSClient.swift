@@ -124,6 +124,13 @@ package final class AWSClient: Sendable {
     }
   }
 
+  /// How much later AWS's clock is, as far as it matters: answers tell it to the second or two, so a small difference may be
+  /// one of theirs.
+  package var allowance: Duration {
+    guard let clockSkew, abs(clockSkew.milliseconds) >= 10_000 else { return .zero }
+    return clockSkew
+  }
+
   /// Makes sure that the credentials hold for a while, by getting others if need be.
   ///
   /// - Parameters:
@@ -131,7 +138,9 @@ package final class AWSClient: Sendable {
   ///   - wanted: with less left others are asked for.
   /// - Throws: `AWSError.Code.credentials` if there are none that hold for `least`.
   package func holdCredentials(atLeast least: Duration, wanted: Duration) async throws(AWSError) {
-    func left(_ credentials: AWSCredentials) -> Duration? { credentials.expiration.map { $0 - clock.now() } }
+    func left(_ credentials: AWSCredentials) -> Duration? {
+      credentials.expiration.map { $0 - allowance - clock.now() }
+    }
     var credentials = try await supplier.credentials()
     if let time = left(credentials), time < wanted {
       await supplier.renew()
@@ -154,7 +163,8 @@ package final class AWSClient: Sendable {
     let credentials = try await supplier.credentials()
     let now = clock.now()
     // A session that does not say when it ends may do so any time; an hour is the least that is usual.
-    let known = credentials.expiration ?? (credentials.sessionToken == nil ? nil : now + .seconds(3600))
+    let ending = credentials.expiration.map { $0 - allowance }
+    let known = ending ?? (credentials.sessionToken == nil ? nil : now + .seconds(3600))
     let end = known.map { min($0, now + lifetime) } ?? now + lifetime
     guard end - now >= min(.seconds(60), lifetime) else {
       throw AWSError(
@@ -193,11 +203,13 @@ package final class AWSClient: Sendable {
     request.allowPrivate = true
     request.useEnvironmentProxy = true
     request.caFile = settings.caFile
+    let sentAt = clock.now()
     do throws(TransportError) {
       let response = try await http.send(request)
       let date = response.header("Date").flatMap { HTTPDate.parse($0) }
       let skew = date.map { Timestamp(seconds: $0) - clock.now() }
-      if let skew { lastSkew.withLock { $0 = skew } }
+      // The date is that of the beginning of an answer, which may be long.
+      if let skew, clock.now() - sentAt < .seconds(2) { lastSkew.withLock { $0 = skew } }
       if (200..<300).contains(response.status) || call.accepted.contains(response.status) {
         return Attempt(result: .success(response))
       }

@@ -9,6 +9,7 @@ package actor CredentialSource: CredentialSupplier {
   private var isRejected = false
   private var fetch: Task<Result<AWSCredentials, AWSError>, Never>?
   private var failed: Timestamp?
+  private var fetchedAt: Timestamp?
 
   /// - Parameter load: has a time-out of its own.
   package init(
@@ -43,7 +44,13 @@ package actor CredentialSource: CredentialSupplier {
     if current == credentials { isRejected = true }
   }
 
-  package func renew() async { _ = await fetching().value }
+  /// Credentials that were fetched a moment ago are the ones to be had.
+  package func renew() async {
+    if let fetchedAt, now() >= fetchedAt, now() - fetchedAt < Self.renewalPause { return }
+    _ = await fetching().value
+  }
+
+  private static let renewalPause = Duration.seconds(300)
 
   /// Where the credentials that are used came from, in words; nil before the first fetch.
   package var source: String? { current?.source }
@@ -69,6 +76,7 @@ package actor CredentialSource: CredentialSupplier {
 
   private func finish(_ result: Result<AWSCredentials, AWSError>) {
     fetch = nil
+    fetchedAt = now()
     switch result {
     case .success(let credentials):
       current = credentials

@@ -28,7 +28,9 @@ extension AWSProvider {
       beaconURL: beacon.url, controlURL: control.url, until: min(beacon.until, control.until),
       heartbeatInterval: settings.heartbeatInterval, controlInterval: settings.controlInterval, notices: .ec2,
       metadata: ChannelSettings.ec2Metadata, hasRole: settings.profile != nil, region: store.region)
-    renewals.withLock { $0[request.token] = Renewal(until: min(beacon.until, control.until), isInTime: true) }
+    renewals.withLock {
+      $0[request.token] = Renewal(until: min(beacon.until, control.until), isInTime: true, writtenAt: now())
+    }
     // The machine is younger than the instance, by up to two minutes.
     channel.freeIfTaken = (billing.freeIfPreemptedWithin ?? .zero) - .seconds(120)
     channel.lastCopyLimit = settings.sync.finalLimit
@@ -194,23 +196,38 @@ extension AWSProvider {
   private static let renewers = 16
   /// What is written later than this before the old addresses end may never be read.
   private static let readingTime = Duration.seconds(120)
+  /// An instance that has not told of new addresses by then has perhaps not got them.
+  private static let verification = Duration.seconds(300)
 
+  /// - Parameter until: the end that the instance tells.
   private func renew(_ instance: InstanceReference, bucket: String, until: Timestamp) async throws(AWSError) {
     let store = objects(bucket)
+    let last = renewals.withLock { $0[instance.token] }
+    var known = last?.until ?? until
+    if let last, last.until > until, !last.isVerified, now() - last.writtenAt >= Self.verification {
+      let bytes = try await store.read(BucketKeys.control(instance.job, instance.attempt), limit: ControlOrder.limit)
+      if bytes.flatMap(ControlOrder.init)?.until == last.until {
+        renewals.withLock { $0[instance.token]?.isVerified = true }
+      } else {
+        known = until
+      }
+    }
     let beacon = try await store.presigned(.put, BucketKeys.beacon(instance.token), lifetime: Self.longest)
     let key = BucketKeys.control(instance.job, instance.attempt)
     let control = try await store.presigned(.get, key, lifetime: Self.longest)
     let end = min(beacon.until, control.until)
-    let known = renewals.withLock { $0[instance.token]?.until }
     // Credentials that end just as soon give nothing new; and one order is enough until the instance has read it.
-    guard end > max(until, known ?? until) + .seconds(300) else { return }
+    guard end > max(until, known) + .seconds(300) else { return }
     try await order(
       { order in
         order.beaconURL = beacon.url
         order.controlURL = control.url
         order.until = end
       }, to: instance, bucket: bucket)
-    let isInTime = now() + Self.readingTime < until
-    renewals.withLock { $0[instance.token] = Renewal(until: end, isInTime: isInTime) }
+    // What it was given in time before, it can have read this by.
+    let readable = last?.isInTime == true ? max(until, known) : until
+    let moment = now()
+    let renewal = Renewal(until: end, isInTime: moment + Self.readingTime < readable, writtenAt: moment)
+    renewals.withLock { $0[instance.token] = renewal }
   }
 }

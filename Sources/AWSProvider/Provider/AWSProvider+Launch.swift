@@ -105,7 +105,12 @@ extension AWSProvider {
     doubts.withLock { _ = $0.insert(request.token) }
     guard let bucket = request.spec.s3Bucket else { return .absent }
     do throws(AWSError) {
-      guard let entry = try await journal(of: request, objects(bucket)) else { return .absent }
+      // Before the first order, and after the last one was refused, nothing runs.
+      guard let entry = try await journal(of: request, objects(bucket)), entry.order != nil || entry.plan.current != nil
+      else {
+        doubts.withLock { _ = $0.remove(request.token) }
+        return .absent
+      }
       var found: [EC2Instance] = []
       for region in entry.plan.regions {
         found += try await ec2.instances(
@@ -178,7 +183,7 @@ extension AWSProvider {
     _ request: LaunchRequest, _ plan: LaunchPlan, _ candidate: LaunchPlan.Candidate, _ store: any ObjectStore
   ) async throws(AWSError) -> LaunchOrder {
     // Addresses that are signed with credentials end with these.
-    try await ec2.client.holdCredentials(atLeast: .seconds(900), wanted: .seconds(3600))
+    try await ec2.client.holdCredentials(atLeast: .seconds(300), wanted: .seconds(3600))
     let image: String
     if let named = settings.image {
       image = named

@@ -28,7 +28,9 @@ extension AWSProvider: JobRecovering {
       let memories = try await each(wanted) { key async throws(AWSError) in try await self.memory(key, store) }
       let fleet = await fleet(alsoIn: Set(memories.flatMap(\.regions)))
       let tokens = memories.flatMap { memory in [memory.token] + memory.earlier.map(\.token) }
-      let beacons = try await beacons(bucket).beacons(of: tokens)
+      let (beacons, unread) = try await beacons(bucket).look(for: tokens)
+      // What can't be read is not what was never said.
+      if let failure = unread.values.first { throw failure }
       for (region, failure) in fleet.failures.sorted(by: { $0.key < $1.key }) {
         // A job whose instance is in a silent region would be taken for dead, unless its own last word says how it ended.
         let isNeeded = memories.contains { $0.regions.contains(region) && beacons[$0.token]?.isOver != true }

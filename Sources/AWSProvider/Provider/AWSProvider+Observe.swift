@@ -15,21 +15,44 @@ extension AWSProvider {
     for reference in instances {
       let state = known[reference.instance.id] ?? .unreachable("EC2 was not asked")
       let answer = state.observation(
-        beacon: renewed(words.found[reference.token], reference.token), failure: words.failures[reference.token])
+        beacon: renewed(words.found[reference.token], reference.token),
+        // In a bucket that is gone nothing will be found later either.
+        failure: words.lost.contains(reference.token) && state.isGone ? nil : words.failures[reference.token])
       answers[reference.token] = answer
       guard case .known(let report) = answer, report.state == .terminated else { continue }
       over.append(reference)
       renewals.withLock { $0[reference.token] = nil }
     }
-    if !over.isEmpty { await settle(over, known, &answers) }
+    if !over.isEmpty {
+      for (token, prices) in await settle(over, known) {
+        guard case .known(var report)? = answers[token] else { continue }
+        report.prices = prices
+        answers[token] = .known(report)
+      }
+    }
     await renewChannels(instances.filter { known[$0.instance.id]?.isAlive == true }, words.found)
     return answers
   }
 
-  /// What instances that are over have cost, and what was left in the bucket for them.
-  private func settle(
-    _ over: [InstanceReference], _ known: [String: State], _ answers: inout [String: Observation]
-  ) async {
+  /// Removes what was left in the bucket for instances that are over, and tells by token what they have cost. The answers wait
+  /// for this, so it is given up after a while.
+  private func settle(_ over: [InstanceReference], _ known: [String: State]) async -> [String: [PriceSegment]] {
+    let clock = ec2.client.clock
+    return await withTaskGroup(of: [String: [PriceSegment]]?.self) { group in
+      group.addTask { await self.settled(over, known) }
+      group.addTask {
+        do { try await clock.sleep(clock.now() + Self.settling) } catch { return nil }
+        return nil
+      }
+      let first = await group.next() ?? nil
+      group.cancelAll()
+      return first ?? [:]
+    }
+  }
+
+  private static let settling = Duration.seconds(15)
+
+  private func settled(_ over: [InstanceReference], _ known: [String: State]) async -> [String: [PriceSegment]] {
     for (bucket, members) in Dictionary(grouping: over, by: \.bucket) {
       guard let bucket else { continue }
       await removeRemoteConfigurations(members.map { ($0.job, $0.attempt) }, bucket: bucket)
@@ -38,11 +61,7 @@ extension AWSProvider {
       guard let since = reference.launchedAt ?? known[reference.instance.id]?.launchedAt else { return nil }
       return (reference, since)
     }
-    for (token, prices) in await segments(of: questions, by: endTrack) {
-      guard case .known(var report)? = answers[token] else { continue }
-      report.prices = prices
-      answers[token] = .known(report)
-    }
+    return await segments(of: questions, by: endTrack)
   }
 
   private enum State: Sendable {
@@ -64,7 +83,10 @@ extension AWSProvider {
       // Nothing more comes after this look, so whoever may have ended well is not judged without his last words.
       if isGone, let failure { return .unreachable("the last words of the instance can't be read: \(failure)") }
       switch self {
-      case .known(let instance): return .known(instance.report(beacon: beacon))
+      case .known(let instance):
+        var report = instance.report(beacon: beacon)
+        report.isUnheard = failure != nil
+        return .known(report)
       case .absent:
         // EC2 forgets an instance an hour after its end. What it has published says how it ended, and when.
         guard let beacon, beacon.isOver else { return .absent }
@@ -106,12 +128,13 @@ extension AWSProvider {
     }
   }
 
-  /// By token, with why some could not be read. A bucket that can't be read is no reason to doubt instances that run: their
-  /// heartbeat is what grows old.
+  /// By token, with why some could not be read, and those whose bucket is gone. A bucket that can't be read is no reason to
+  /// doubt instances that run.
   private func beacons(
     _ instances: [InstanceReference], asOf moment: Timestamp?
-  ) async -> (found: [String: Beacon], failures: [String: String]) {
+  ) async -> (found: [String: Beacon], failures: [String: String], lost: Set<String>) {
     var found: [String: Beacon] = [:]
+    var lost: Set<String> = []
     var failures: [String: String] = [:]
     for (bucket, references) in Dictionary(grouping: instances, by: \.bucket) {
       guard let bucket else { continue }
@@ -121,12 +144,12 @@ extension AWSProvider {
         found.merge(answer.found) { first, _ in first }
         failures.merge(answer.failures.mapValues(\.description)) { first, _ in first }
       } catch {
-        // In a bucket that is gone nothing will be found later either.
-        if error.code != .notFound { for token in tokens { failures[token] = error.description } }
+        for token in tokens { failures[token] = error.description }
+        if error.code == .notFound { lost.formUnion(tokens) }
         logger.warning("Beacons could not be read", metadata: ["bucket": "\(bucket)", "error": "\(error)"])
       }
     }
-    return (found, failures)
+    return (found, failures, lost)
   }
 
   // MARK: Ending

@@ -28,6 +28,9 @@ package final class AWSProvider: Provider, SSHReachable, FileListing, ChannelLif
     var until: Timestamp
     /// Whether the instance could still read them when they were written.
     var isInTime: Bool
+    var writtenAt: Timestamp
+    /// Whether they were still there a while later: another process may have written an order of its own over them.
+    var isVerified = false
   }
 
   /// - Parameters:

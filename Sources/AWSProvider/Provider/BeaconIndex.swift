@@ -49,7 +49,8 @@ package actor BeaconIndex {
   ) async throws(AWSError) -> (found: [String: Beacon], failures: [String: AWSError]) {
     try await refresh(asOf: moment)
     let failures = await read(tokens)
-    let skew = skew
+    // A silence that only two clocks make is none.
+    let skew = objects.clockSkew
     var found: [String: Beacon] = [:]
     for token in tokens {
       guard let entry = entries[token], var beacon = entry.beacon else { continue }
@@ -57,13 +58,6 @@ package actor BeaconIndex {
       found[token] = beacon
     }
     return (found, failures)
-  }
-
-  /// How much later objects are dated than this machine would date them. A silence that only the two clocks make is none.
-  /// What is read off answers is true to the second or two, so a small difference may be one of theirs.
-  private var skew: Duration {
-    guard let skew = objects.clockSkew, abs(skew.milliseconds) >= 10_000 else { return .zero }
-    return skew
   }
 
   /// Whether an attempt's instance has ever published anything, as of the last listing.

@@ -5,8 +5,8 @@ package protocol ObjectStore: Sendable {
   var bucket: String { get }
   /// Where the bucket was found to be.
   var region: String { get }
-  /// How much later the clock is by which objects are dated; nil if that is not known.
-  var clockSkew: Duration? { get }
+  /// How much later the clock is by which objects are dated, as far as that matters.
+  var clockSkew: Duration { get }
   /// The object's bytes; nil if there is none. At most `limit` bytes.
   func read(_ key: String, limit: Int) async throws(AWSError) -> [UInt8]?
   func write(_ key: String, _ bytes: [UInt8]) async throws(AWSError)

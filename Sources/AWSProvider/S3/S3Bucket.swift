@@ -11,7 +11,7 @@ package struct S3Bucket: ObjectStore {
   }
 
   package var region: String { client.region(of: bucket) }
-  package var clockSkew: Duration? { client.client.clockSkew }
+  package var clockSkew: Duration { client.client.allowance }
 
   package func read(_ key: String, limit: Int) async throws(AWSError) -> [UInt8]? {
     try await client.get(bucket, key, limit: limit)?.bytes
