@@ -74,6 +74,30 @@ struct CredentialTests {
     }
   }
 
+  @Test(
+    "others are asked for when they are wanted, but not again within minutes, and a failure costs nothing that holds")
+  func renewal() async throws {
+    let time = TestTime()
+    let count = Mutex(0)
+    let source = CredentialSource(now: time.clock.now) { () async throws(AWSError) in
+      let fetch = count.withLock { count in
+        count += 1
+        return count
+      }
+      if fetch == 3 { throw AWSError(.credentials, "gone") }
+      return AWSCredentials(
+        accessKeyID: "K\(fetch)", secretKey: Secret("s"), expiration: TestTime.start + .seconds(90_000), source: "test")
+    }
+    #expect(try await source.credentials().accessKeyID == "K1")
+    await source.renew()
+    #expect(count.withLock { $0 } == 1)
+    for (key, fetches) in [("K2", 2), ("K2", 3)] {
+      time.advance(by: .seconds(301))
+      await source.renew()
+      #expect(try await source.credentials().accessKeyID == key && count.withLock { $0 } == fetches)
+    }
+  }
+
   @Test("an address of a session that does not say when it ends is trusted for an hour, one of a user for its time")
   func addresses() async throws {
     let time = TestTime()
