@@ -122,7 +122,7 @@ struct StatusReportTests {
     ]
     report.alerts = report.undelivered
     let lines = text(report)
-    #expect(lines.contains("\(LocalZone.text(epoch))  critical, event: Job\u{FFFD}failed (ops: dead)"))
+    #expect(lines.contains("\(LocalZone.text(epoch))  job_failed, critical, event: Job\u{FFFD}failed (ops: dead)"))
     #expect(lines.contains("Termination requested 1m 40s ago: terminated on request, asked 3 times"))
     #expect(lines.contains("ops: Job\u{FFFD}failed (dead, 20 tries)"))
     #expect(lines.last == "Nobody watches this job. Start: cloudjobs watch")

@@ -51,7 +51,8 @@ import Testing
     defer { withExtendedLifetime(ground) { disk.unmount() } }
     let reference = try await ground.launch(
       ground.request("cat /dev/zero >fill; while echo x >more; do cat /dev/zero >>fill; done; " + command) {
-        $0.maxDurationSeconds = 2
+        // To fill a disk takes a busy machine some seconds.
+        $0.maxDurationSeconds = reason == nil ? 60 : 4
       })
     // Nobody looks until it is over.
     try await ground.over(reference)

@@ -44,7 +44,14 @@ struct SilentServerTests {
     let authority = try TestCertificates.shared.get()
     try await LoopbackServer.run("http_receiver") { web async throws in
       try await withThrowingTaskGroup(of: Void.self) { group in
-        for point in Point.allCases { group.addTask { try await Self.send(point, authority) } }
+        // A few at a time: a machine that starts all servers at once is late by itself.
+        for lane in 0..<4 {
+          group.addTask {
+            for index in stride(from: lane, to: Point.allCases.count, by: 4) {
+              try await Self.send(Point.allCases[index], authority)
+            }
+          }
+        }
         let http = HTTPClient()
         var get = HTTPRequest(.get, web.url("/ok"))
         get.allowPrivate = true
