@@ -104,7 +104,8 @@ struct SilentServerTests {
         #expect((error.code == .ambiguous) == [.body, .end].contains(point), "\(point): \(error)")
       }
       let time = ContinuousClock.now - start
-      #expect(time < deadline + .seconds(2), "\(point): \(time)")
+      // And what a busy machine takes to come to it.
+      #expect(time < deadline + .seconds(2) + .seconds(2), "\(point): \(time)")
       // libcurl gives up at once what is no answer.
       #expect(time > .milliseconds(900) || point == .long, "\(point): \(time)")
       let last = try server.records().last { $0["kind"] as? String == "command" }?["line"] as? String
