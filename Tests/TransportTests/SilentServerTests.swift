@@ -85,7 +85,7 @@ struct SilentServerTests {
       // More than the buffers of a connection hold.
       let line = String(repeating: "x", count: 76) + "\r\n"
       var text = "Subject: s\r\n\r\n"
-      text += point == .body ? String(repeating: line, count: 150_000) : line
+      text += point == .body ? String(repeating: line, count: 80_000) : line
       var request = SMTPRequest(
         host: "127.0.0.1", port: server.port, security: point == .tls ? .tls : .startTLS,
         credentials: .init(username: "user", password: Secret("p4ssword")), sender: "a@x.test", recipient: "b@y.test",
